@@ -1,0 +1,79 @@
+"""`python -P -m broker --home PATH`: parse, then `broker.app.serve`. Prints one ready line when it listens."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import anyio
+
+from broker.app import BrokerOptions, serve
+from broker.edge.office import Office
+from broker.store.refusals import SecondBroker
+from wire.errors import QueenpostError
+from wire.home import find_home
+from wire.logs import configure
+
+EXIT_REFUSED = 1
+EXIT_SECOND_BROKER = 3
+SWITCH_INTERVAL_S = 0.0005
+"""The writer's thread hands over often and briefly; the default of 5 ms would make it wait for the loop."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a broker until SIGTERM or Ctrl-C; gives the exit code."""
+    parser = argparse.ArgumentParser(prog="queenpost broker", description="Run the broker of a fleet.")
+    parser.add_argument("--home", help="folder of the fleet")
+    parser.add_argument("--config", help="settings file, where it is not in or beside the home")
+    args = parser.parse_args(argv)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    try:
+        home = find_home(args.home, os.environ, Path.cwd())
+        home.create()
+        configure("broker", folder=home.logs, console=sys.stderr, env=os.environ)
+        options = BrokerOptions(home, home.config(args.config))
+        anyio.run(_run, options)
+    except SecondBroker as exc:
+        return _complain(exc, EXIT_SECOND_BROKER)
+    except QueenpostError as exc:
+        return _complain(exc, EXIT_REFUSED)
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+def _complain(exc: QueenpostError, code: int) -> int:
+    print(f"queenpost broker: {exc.code}: {exc.message}", file=sys.stderr)
+    return code
+
+
+async def _run(options: BrokerOptions) -> None:
+    stop = anyio.Event()
+    async with anyio.create_task_group() as group:
+        group.start_soon(_watch_signals, stop)
+        await serve(options, stop, _say_ready)
+        group.cancel_scope.cancel()
+
+
+async def _watch_signals(stop: anyio.Event) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            stop.set()
+
+
+def _say_ready(office: Office) -> None:
+    line = {
+        "event": "ready",
+        "fleet": office.fleet,
+        "home": str(office.home.root),
+        "socket": str(office.home.socket),
+        "pid": os.getpid(),
+    }
+    print(json.dumps(line), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""The broker process put together: store, services, edge, timekeeper; start and stop in order."""
+
+import os
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+
+from broker.edge import registry
+from broker.edge.office import Office
+from broker.edge.server import Server, listening
+from broker.services import wakeups
+from broker.services.callers import Caller, Rules
+from broker.store.database import open_database
+from broker.store.group import Group
+from broker.store.readers import Readers
+from broker.store.tx import Effects
+from broker.store.writer import Writer
+from broker.timekeeper import Timekeeper
+from wire.clock import Clock, SystemClock
+from wire.home import Home
+from wire.logs import get_logger
+from wire.settings import Settings
+from wire.settings_file import read_settings
+
+log = get_logger("broker")
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerOptions:
+    """What a broker needs to know before it opens anything."""
+
+    home: Home
+    config: Path | None
+    """The settings file, already found; None: a fleet whose agents the database owns."""
+
+
+class _Nerves:
+    """Carries effects and due times from the writer to parts that are made after it."""
+
+    def __init__(self) -> None:
+        self.server: Server | None = None
+        self.keeper: Timekeeper | None = None
+        self.broken = anyio.Event()
+
+    def on_effects(self, effects: Effects) -> None:
+        """Apply what a batch asked for."""
+        for event, fields in effects.logs:
+            log.info(event, **fields)
+        if self.server is None:
+            return
+        for push in effects.pushes:
+            self.server.hub.announce(push)
+        for agent in effects.woken:
+            self.server.hub.mail_waiting(agent)
+
+    def on_due(self, due_ms: int | None) -> None:
+        """Pass the next due time on."""
+        if self.keeper is not None:
+            self.keeper.on_due(due_ms)
+
+
+async def serve(
+    options: BrokerOptions,
+    stop: anyio.Event,
+    ready: Callable[[Office], None],
+    clock: Clock | None = None,
+) -> None:
+    """Run a broker until `stop` is set; then drain and close within about two seconds.
+
+    `ready` is called once it listens.
+
+    Raises:
+        QueenpostError: the home, the database, the settings or the socket refuse; nothing was changed by that.
+    """
+    settings = read_settings(options.config, home=options.home.root) if options.config else None
+    nerves = _Nerves()
+    async with _office(options, nerves, clock or SystemClock()) as office:
+        await _open(office, settings)
+        async with listening(office, office.home.place_socket(os.environ)) as server, anyio.create_task_group() as group:
+            nerves.server = server
+            nerves.keeper = Timekeeper(office, server.hub)
+            group.start_soon(nerves.keeper.run)
+            log.info("broker_started", fleet=office.fleet, home=str(office.home.root))
+            ready(office)
+            await _stopped(stop, nerves.broken)
+            group.cancel_scope.cancel()
+    log.info("broker_stopped")
+
+
+async def _stopped(stop: anyio.Event, broken: anyio.Event) -> None:
+    async with anyio.create_task_group() as group:
+
+        async def either(event: anyio.Event) -> None:
+            await event.wait()
+            group.cancel_scope.cancel()
+
+        group.start_soon(either, stop)
+        group.start_soon(either, broken)
+
+
+@asynccontextmanager
+async def _office(options: BrokerOptions, nerves: _Nerves, clock: Clock) -> AsyncGenerator[Office]:
+    """Open the store; closes it in the opposite order."""
+    home = options.home
+    with open_database(home.database, clock) as database:
+        group = Group(database, clock, wakeups.next_due)
+        async with (
+            Writer(group, nerves.on_effects, nerves.on_due, nerves.broken.set) as writer,
+            Readers(home.database) as readers,
+        ):
+            yield Office(
+                home=home,
+                fleet=home.fleet_name,
+                config=options.config,
+                clock=clock,
+                database=database,
+                writer=writer,
+                readers=readers,
+                started_at_ms=clock.wall_ms(),
+            )
+
+
+async def _open(office: Office, settings: Settings | None) -> None:
+    """Make the fleet true before anybody is let in."""
+    await office.writer.run(wakeups.start)
+    if settings is not None:
+        office.fleet = settings.fleet.name or office.fleet
+        await registry.apply_settings(office, Caller("operator", "operator"), settings, dry_run=False)
+    else:
+        office.rules = Rules()
+    await registry.renew_missing(office)
+
+

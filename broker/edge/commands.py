@@ -1,0 +1,74 @@
+"""Ops that are one command on the writer: which function, with which arguments. No logic."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from broker.services import agents, inbox, letters, settling, turns
+from broker.services.callers import Caller, Rules
+from broker.services.replies import once
+from broker.store.tx import Tx
+from wire import agents as wire_agents
+from wire import inbox as wire_inbox
+from wire import turns as wire_turns
+from wire.model import Mutation, Request, Result
+
+Write = Callable[[Tx, Caller, Any, Rules], Result]
+
+
+def _plain(command: Callable[[Tx, Caller, Any], Result]) -> Write:
+    return lambda tx, caller, request, _rules: command(tx, caller, request)
+
+
+def _once(command: Callable[[Tx, Caller, Any], Result], result: type[Result]) -> Write:
+    """Wrap a command so that its key makes retries safe."""
+
+    def write(tx: Tx, caller: Caller, request: Mutation, _rules: Rules) -> Result:
+        return once(tx, caller, request, result, lambda: command(tx, caller, request))
+
+    return write
+
+
+WRITES: dict[str, Write] = {
+    "inbox.send": inbox.send,
+    "inbox.ack": _once(letters.ack, wire_inbox.InboxAcked),
+    "inbox.requeue": _once(letters.requeue, wire_inbox.InboxChanged),
+    "inbox.discard": _once(letters.discard, wire_inbox.InboxChanged),
+    "turns.give_back": _plain(settling.give_back),
+    "turns.renew": _plain(turns.renew),
+    "turns.resume": _plain(turns.resume),
+    "turns.close": _plain(settling.close),
+    "turns.settle": _plain(settling.settle),
+    "agents.pause": _once(agents.pause, wire_agents.AgentsChanged),
+    "agents.resume": _once(agents.pause, wire_agents.AgentsChanged),
+}
+"""By op. Each runs in one transaction and is answered after its commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """An op that waits until its command gives something."""
+
+    command: Callable[..., Result | None]
+    nothing: Callable[[Request], Result]
+    """The answer when the wait passed without anything."""
+    is_open: bool
+
+
+def _no_mail(request: Request) -> Result:
+    asked = cast("wire_turns.TurnsTake", request)
+    return wire_turns.TurnsTaken(turn=asked.turn, mail=[], waiting=0)
+
+
+PARKS: dict[str, Park] = {
+    "turns.open": Park(turns.open_turn, lambda _: wire_turns.TurnsOpened(turn=None), is_open=True),
+    "turns.take": Park(turns.take, _no_mail, is_open=False),
+}
+
+
+def before_parking(caller: Caller, request: Request) -> Callable[[Tx], Result] | None:
+    """Give what has to be committed before the wait begins: an attended `done` settles at once."""
+    if not isinstance(request, wire_turns.TurnsTake) or request.done is None or not caller.attended:
+        return None
+    settle = wire_turns.TurnsSettle(done=request.done)
+    return lambda tx: settling.settle(tx, caller, settle)

@@ -1,0 +1,216 @@
+"""One connection: hello, bounds, requests in flight, what was attached on it. It decides nothing about mail."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import anyio
+
+from broker.edge.hub import Hub
+from broker.services.callers import Caller
+from broker.store.jobs import Ticket
+from wire.codec import MAX_FRAME_BYTES, decode_hello, encode, encode_error
+from wire.errors import Denied, Invalid, Limited, QueenpostError
+from wire.fleet import PROTOCOL, Hello, Principal, Push, Welcome
+from wire.logs import get_logger
+from wire.transport import MAX_QUEUED_BYTES, Transport
+
+HELLO_WITHIN_S = 5.0
+MAX_IN_FLIGHT = 1024
+MAX_IN_FLIGHT_PER_AGENT = 8
+
+log = get_logger("broker")
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """An agent that this connection may speak for."""
+
+    epoch: int
+    instance: str
+    attended: bool
+
+
+class Doorman(Protocol):
+    """What a connection needs from the broker behind it."""
+
+    hub: Hub
+
+    def greet(self, hello: Hello) -> Welcome:
+        """Check the credential.
+
+        Raises:
+            Denied: the token is not one of this fleet.
+        """
+        ...
+
+    def handle(self, connection: "Connection", line: bytes) -> None:
+        """Take one request; answers by `connection.answer`, now or later."""
+        ...
+
+    def ended(self, connection: "Connection") -> None:
+        """The connection is gone: withdraw what waits, and tell the post office about its holders."""
+        ...
+
+
+class Connection:
+    """The broker's end of one connection. All of it runs on the event loop; nothing here awaits but `run`."""
+
+    def __init__(self, transport: Transport, doorman: Doorman) -> None:
+        self.transport = transport
+        self.principal = Principal(kind="agent", name="")
+        self.welcomed = anyio.Event()
+        self.closed = anyio.Event()
+        self.attachments: dict[str, Attachment] = {}
+        self.tickets: dict[int, Ticket[Any]] = {}
+        """Requests that are parked, by request id."""
+        self.in_flight: dict[int, str] = {}
+        """Request id to the agent it is for."""
+        self._per_agent: Counter[str] = Counter()
+        self._doorman = doorman
+        self._gap = False
+        self.kind = "?"
+
+    # --- what the transport calls -------------------------------------------------------------------
+
+    def on_line(self, line: bytes) -> None:
+        """Take one frame."""
+        if self.welcomed.is_set():
+            self._doorman.handle(self, line)
+            return
+        try:
+            self._welcome(decode_hello(line))
+        except QueenpostError as exc:
+            log.warning("hello_refused", code=exc.code, reason=exc.message)
+            self._send(encode_error(None, exc))
+            self.transport.close()
+
+    def on_overflow(self) -> None:
+        """A line was too long: it cannot be skipped, so the connection ends with a reason."""
+        limit = self.transport.max_frame_bytes
+        self._send(encode_error(None, Invalid(f"a frame has at most {limit} bytes; the connection is closed")))
+        log.warning("frame_too_long", principal=self.principal.name, limit=limit)
+
+    def on_closed(self, exc: Exception | None) -> None:
+        """The connection has ended, whoever ended it."""
+        self.closed.set()
+        if self.welcomed.is_set():
+            self._doorman.hub.remove(self)
+        self._doorman.ended(self)
+
+    def ended(self) -> None:
+        """Withdraw what waits and give up what is attached; harmless when repeated."""
+        self._doorman.ended(self)
+
+    def _welcome(self, hello: Hello) -> None:
+        if hello.protocol != PROTOCOL:
+            raise Invalid(f"this broker speaks protocol {PROTOCOL}, the caller {hello.protocol}; use the same version")
+        welcome = self._doorman.greet(hello)
+        self.principal = welcome.principal
+        self.kind = hello.kind
+        self.transport.max_frame_bytes = MAX_FRAME_BYTES
+        self.welcomed.set()
+        self._doorman.hub.add(self)
+        self._send(encode(welcome))
+
+    async def run(self) -> None:
+        """Live until the connection ends; one that does not say hello in time is closed."""
+        with anyio.move_on_after(HELLO_WITHIN_S) as hello_time:
+            await self._first_of_welcome_and_end()
+        if hello_time.cancelled_caught:
+            self._send(encode_error(None, Denied(f"no hello within {HELLO_WITHIN_S:g} s; the connection is closed")))
+            self.transport.close()
+        await self.closed.wait()
+
+    async def _first_of_welcome_and_end(self) -> None:
+        async with anyio.create_task_group() as group:
+
+            async def ended() -> None:
+                await self.closed.wait()
+                group.cancel_scope.cancel()
+
+            group.start_soon(ended)
+            await self.welcomed.wait()
+            group.cancel_scope.cancel()
+
+    # --- requests in flight -------------------------------------------------------------------------
+
+    def admit(self, request_id: int, agent: str) -> None:
+        """Count a request in.
+
+        Raises:
+            Limited: too many are in flight. Invalid: the id is in use.
+        """
+        if request_id in self.in_flight:
+            raise Invalid(f"request id {request_id} is still in flight on this connection")
+        if len(self.in_flight) >= MAX_IN_FLIGHT:
+            raise Limited(f"{MAX_IN_FLIGHT} requests are in flight on this connection; wait for answers first")
+        if agent and self._per_agent[agent] >= MAX_IN_FLIGHT_PER_AGENT:
+            raise Limited(f"{MAX_IN_FLIGHT_PER_AGENT} requests for {agent} are in flight; wait for answers first")
+        self.in_flight[request_id] = agent
+        if agent:
+            self._per_agent[agent] += 1
+
+    def answer(self, request_id: int, frame: bytes) -> None:
+        """Send the answer of an admitted request and count it out."""
+        agent = self.in_flight.pop(request_id, None)
+        self.tickets.pop(request_id, None)
+        if agent:
+            self._per_agent[agent] -= 1
+            if not self._per_agent[agent]:
+                del self._per_agent[agent]
+        self._send(frame)
+
+    def refuse(self, request_id: int | None, error: QueenpostError) -> None:
+        """Send a refusal of a request that was never admitted."""
+        self._send(encode_error(request_id, error))
+
+    # --- sending ------------------------------------------------------------------------------------
+
+    def push(self, push: Push) -> None:
+        """Send an event. Events give way first: a peer that does not read gets one `gap` for all it missed."""
+        if self.transport.queued_bytes > MAX_QUEUED_BYTES // 2:
+            self._gap = True
+            return
+        if self._gap:
+            self._gap = False
+            self._send(encode(Push(event="gap")))
+        self._send(encode(push))
+
+    def _send(self, frame: bytes) -> None:
+        if self.transport.queued_bytes + len(frame) > MAX_QUEUED_BYTES:
+            log.warning("slow_reader_dropped", principal=self.principal.name, queued=self.transport.queued_bytes)
+            self.transport.abort()
+            return
+        self.transport.write(frame)
+
+    # --- whom it speaks for -------------------------------------------------------------------------
+
+    def holds(self, agent: str, instance: str | None = None) -> bool:
+        """Say whether the agent is attached here, by that instance if one is named."""
+        attachment = self.attachments.get(agent)
+        return attachment is not None and (instance is None or attachment.instance == instance)
+
+    def caller(self, as_: str | None) -> Caller:
+        """Say for whom a request is made.
+
+        Raises:
+            Denied: `as` names an agent that is not attached on this connection.
+        """
+        if self.principal.kind == "agent":
+            return self._agent_caller(as_)
+        if as_ is None:
+            return Caller(self.principal.kind, self.principal.name)
+        attachment = self.attachments.get(as_)
+        if attachment is None:
+            raise Denied(f"{as_!r} is not attached on this connection; call agents.attach first")
+        return Caller("agent", as_, attachment.epoch, attachment.instance, attachment.attended)
+
+    def _agent_caller(self, as_: str | None) -> Caller:
+        name = self.principal.name
+        if as_ is not None and as_ != name:
+            raise Denied(f"this connection belongs to {name}; it cannot act as {as_!r}")
+        attachment = self.attachments.get(name)
+        if attachment is None:
+            return Caller("agent", name, attended=True)
+        return Caller("agent", name, attachment.epoch, attachment.instance, attachment.attended)

@@ -1,0 +1,203 @@
+"""From a frame to an answer: decode, authorise, run, reply. Holds the one map from exceptions to refusals.
+
+Who may call an op stands in the op table; ownership and allow-lists are decided in `broker.services`.
+"""
+
+import secrets
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from broker.edge import commands, errands
+from broker.edge.connection import Connection
+from broker.edge.hub import Hub
+from broker.edge.office import Office
+from broker.services import holders
+from broker.services.callers import Caller
+from broker.store.jobs import Outcome
+from wire import codec, ops
+from wire.errors import Denied, Internal, QueenpostError
+from wire.fleet import FEATURES, PROTOCOL, Cancelled, Hello, RequestCancel, Welcome
+from wire.logs import get_logger
+from wire.model import Request, Result
+
+log = get_logger("broker")
+
+
+def refusal(exc: BaseException) -> QueenpostError:
+    """Turn any exception into what the peer is told; detail that is not meant for it goes to the log."""
+    if isinstance(exc, QueenpostError):
+        return exc
+    correlation = secrets.token_hex(4)
+    log.exception("request_failed", correlation=correlation)
+    return Internal(f"the broker failed on this request; its log says why under {correlation}")
+
+
+class Dispatcher:
+    """The broker behind every connection (`broker.edge.connection.Doorman`)."""
+
+    def __init__(self, office: Office, hub: Hub, start_errand: Callable[..., None]) -> None:
+        self.hub = hub
+        self._office = office
+        self._start_errand = start_errand
+        self.draining = False
+
+    def greet(self, hello: Hello) -> Welcome:
+        """See `Doorman`."""
+        principal = self._office.keys.principal(hello.token)
+        if principal is None:
+            raise Denied("this token is not valid for this fleet; check --home, or read the token file again")
+        log.debug("connected", principal=principal.name, kind=hello.kind)
+        return Welcome(
+            protocol=PROTOCOL,
+            fleet=self._office.fleet,
+            principal=principal,
+            features=FEATURES,
+            server_time_ms=self._office.clock.wall_ms(),
+            home=str(self._office.home.root),
+        )
+
+    def handle(self, connection: Connection, line: bytes) -> None:
+        """See `Doorman`."""
+        try:
+            op, request = codec.decode_request(line)
+        except (codec.BadFrame, codec.UnknownOp) as exc:
+            connection.refuse(exc.request_id, exc)
+            return
+        try:
+            caller = connection.caller(request.as_)
+            self._authorise(op, caller)
+            connection.admit(request.id, caller.name if caller.kind == "agent" else "")
+        except QueenpostError as exc:
+            self._count_refusal(op.name, connection.principal.name, exc)
+            connection.refuse(request.id, exc)
+            return
+        try:
+            self._run(connection, op, caller, request)
+        except Exception as exc:  # noqa: BLE001  # outermost handler of a request
+            connection.answer(request.id, codec.encode_error(request.id, refusal(exc)))
+
+    def _authorise(self, op: ops.Op, caller: Caller) -> None:
+        """The one authorise step: role rights from the op table, and whether an instance is needed.
+
+        Raises:
+            Denied: not for this principal.
+        """
+        role = self._office.roles.get(caller.name) if caller.kind == "agent" else None
+        if caller.kind not in op.rights and not (role == "manager" and "manager" in op.rights):
+            raise Denied(f"{op.name} is not for {'an agent' if caller.kind == 'agent' else 'the ' + caller.kind}")
+        if op.attached and caller.epoch is None:
+            raise Denied(f"{op.name} is for the instance that works for an agent; call agents.attach first")
+
+    def _run(self, connection: Connection, op: ops.Op, caller: Caller, request: Request) -> None:
+        write = commands.WRITES.get(op.name)
+        if write is not None:
+            rules = self._office.rules
+            done = partial(self._answer, connection, request.id, op.name)
+            self._office.writer.submit(lambda tx: write(tx, caller, request, rules), done)
+            return
+        if op.parks:
+            self._park(connection, op, caller, request)
+        elif isinstance(request, RequestCancel):
+            self._cancel(connection, request)
+        else:
+            self._start_errand(self._errand, connection, op, caller, request)
+
+    def _answer(self, connection: Connection, request_id: int, op: str, outcome: Outcome[Any]) -> None:
+        if outcome.error is not None:
+            self._count_refusal(op, connection.principal.name, outcome.error)
+            connection.answer(request_id, codec.encode_error(request_id, outcome.error))
+        else:
+            connection.answer(request_id, codec.encode_result(request_id, outcome.get()))
+
+    def _count_refusal(self, op: str, principal: str, error: QueenpostError) -> None:
+        self._office.refused[error.code] += 1
+        if error.code in ("denied", "internal"):
+            log.warning("request_denied", op=op, principal=principal, code=error.code, reason=error.message)
+
+    # --- requests that may wait ---------------------------------------------------------------------
+
+    def _park(self, connection: Connection, op: ops.Op, caller: Caller, request: Request) -> None:
+        first = commands.before_parking(caller, request)
+        if first is None:
+            self._park_now(connection, op, caller, request)
+            return
+
+        def then(outcome: Outcome[Any]) -> None:
+            if outcome.error is not None:
+                self._answer(connection, request.id, op.name, outcome)
+            else:
+                self._park_now(connection, op, caller, request)
+
+        self._office.writer.submit(first, then)
+
+    def _park_now(self, connection: Connection, op: ops.Op, caller: Caller, request: Request) -> None:
+        park = commands.PARKS[op.name]
+        parked_opens = self._office.parked_opens
+        parked_opens[caller.name] += park.is_open
+
+        def done(outcome: Outcome[Result | None]) -> None:
+            parked_opens[caller.name] -= park.is_open
+            if not parked_opens[caller.name]:
+                del parked_opens[caller.name]
+            value = outcome.value if outcome.value is not None else park.nothing(request)
+            self._answer(connection, request.id, op.name, Outcome(value, outcome.error))
+
+        wait_ms = 0 if self.draining else int(getattr(request, "wait_s", 0) * 1000)
+        until = self._office.clock.now_ms() + wait_ms
+        command = partial(park.command, caller=caller, request=request)
+        if wait_ms:
+            ticket = self._office.writer.park(command, caller.name, until, done)
+            connection.tickets[request.id] = ticket
+        else:
+            self._office.writer.submit(command, done)
+        if connection.closed.is_set():
+            self.ended(connection)
+
+    def _cancel(self, connection: Connection, request: RequestCancel) -> None:
+        ticket = connection.tickets.get(request.request)
+        if ticket is not None:
+            self._office.writer.withdraw(ticket)
+        result = Cancelled(cancelled=ticket is not None)
+        connection.answer(request.id, codec.encode_result(request.id, result))
+
+    # --- requests that need more than one command ---------------------------------------------------
+
+    async def _errand(self, connection: Connection, op: ops.Op, caller: Caller, request: Request) -> None:
+        try:
+            result = await errands.ERRANDS[op.name](self._office, self.hub, connection, caller, request)
+        except QueenpostError as exc:
+            self._count_refusal(op.name, connection.principal.name, exc)
+            connection.answer(request.id, codec.encode_error(request.id, exc))
+        except Exception as exc:  # noqa: BLE001  # outermost handler of a task
+            connection.answer(request.id, codec.encode_error(request.id, refusal(exc)))
+        else:
+            connection.answer(request.id, codec.encode_result(request.id, result))
+
+    # --- the end of a connection --------------------------------------------------------------------
+
+    def ended(self, connection: Connection) -> None:
+        """See `Doorman`. Tickets that had already been settled keep what they leased: it belongs to the epoch."""
+        self.withdraw(connection)
+        for agent, attachment in connection.attachments.items():
+            self._forget_holder(agent, attachment.instance)
+        connection.attachments.clear()
+
+    def withdraw(self, connection: Connection) -> None:
+        """End every wait of a connection; each is answered."""
+        for ticket in list(connection.tickets.values()):
+            self._office.writer.withdraw(ticket)
+
+    def _forget_holder(self, agent: str, instance: str) -> None:
+        if any(line.holds(agent, instance) for line in self.hub.lines()):
+            return  # the same instance is already back on another connection
+        self._office.reports.forget(agent)
+        command = partial(holders.connection_ended, agent=agent, instance=instance, local=True)
+        self._office.writer.submit(command, _ignore)
+
+
+def _ignore(outcome: Outcome[None]) -> None:
+    if outcome.error is not None:
+        log.error("connection_end_failed", error=outcome.error.message)
+
+

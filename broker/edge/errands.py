@@ -1,0 +1,166 @@
+"""Ops that are more than one command: reads beside the writer, attaching, and what touches files.
+
+Each is an async function (office, hub, connection, caller, request) → result. No rule of the post office is here.
+"""
+
+import os
+from collections.abc import Awaitable, Callable
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from broker.edge import registry
+from broker.edge.connection import Attachment, Connection
+from broker.edge.hub import Hub
+from broker.edge.office import Office
+from broker.services import holders, stories, views
+from broker.services.callers import Caller
+from wire import agents, fleet, inbox
+from wire.errors import Denied
+from wire.model import Result
+
+Errand = Callable[[Office, Hub, Connection, Caller, Any], Awaitable[Result]]
+
+
+async def ping(office: Office, _hub: Hub, _line: Connection, _caller: Caller, _request: fleet.FleetPing) -> Result:
+    """Answer that the broker is there."""
+    return fleet.FleetPong(server_time_ms=office.clock.wall_ms())
+
+
+def program_version() -> str:
+    """Give the version of the installed package."""
+    try:
+        return version("queenpost")
+    except PackageNotFoundError:  # run from a tree that was never installed
+        return "0+unknown"
+
+
+async def status(
+    office: Office, _hub: Hub, _line: Connection, _caller: Caller, _request: fleet.FleetStatus
+) -> Result:
+    """Show the fleet."""
+    async with office.readers.read() as reader:
+        listed = await views.list_agents(reader, office.reports, removed=False)
+        account, unread = await views.account(reader)
+    return fleet.FleetState(
+        fleet=office.fleet,
+        home=str(office.home.root),
+        pid=os.getpid(),
+        version=program_version(),
+        started_at_ms=office.started_at_ms,
+        server_time_ms=office.clock.wall_ms(),
+        agents=listed.agents,
+        account=account,
+        operator_mail=unread,
+        wal_bytes=office.database.wal_bytes(),
+        warnings=office.warnings,
+    )
+
+
+async def list_inbox(office: Office, _hub: Hub, _line: Connection, caller: Caller, request: inbox.InboxList) -> Result:
+    """List a mailbox."""
+    async with office.readers.read() as reader:
+        return await views.list_inbox(reader, caller, request)
+
+
+async def list_dead(office: Office, _hub: Hub, _line: Connection, _caller: Caller, request: inbox.InboxDead) -> Result:
+    """List dead letters."""
+    async with office.readers.read() as reader:
+        return await views.list_dead(reader, request)
+
+
+async def peek(office: Office, _hub: Hub, _line: Connection, caller: Caller, request: inbox.InboxPeek) -> Result:
+    """Show waiting mail without taking it."""
+    async with office.readers.read() as reader:
+        return await views.peek(reader, caller, request, office.clock.now_ms())
+
+
+async def explain(office: Office, _hub: Hub, _line: Connection, caller: Caller, request: inbox.InboxExplain) -> Result:
+    """Tell the story of a message."""
+    async with office.readers.read() as reader:
+        return await stories.explain(reader, caller, request, office.clock.now_ms())
+
+
+async def whoami(
+    office: Office, _hub: Hub, _line: Connection, caller: Caller, _request: agents.AgentsWhoami
+) -> Result:
+    """Tell an agent who it is."""
+    async with office.readers.read() as reader:
+        return await views.whoami(reader, office.reports, caller, office.fleet, office.clock.now_ms())
+
+
+async def list_agents(
+    office: Office, _hub: Hub, _line: Connection, _caller: Caller, request: agents.AgentsList
+) -> Result:
+    """List the agents."""
+    async with office.readers.read() as reader:
+        return await views.list_agents(reader, office.reports, removed=request.removed)
+
+
+async def show_agent(
+    office: Office, _hub: Hub, _line: Connection, _caller: Caller, request: agents.AgentsShow
+) -> Result:
+    """Show one agent."""
+    token = str(office.home.agent_secret(request.agent))
+    async with office.readers.read() as reader:
+        return await views.show_agent(reader, office.reports, request.agent, token)
+
+
+async def attach(office: Office, hub: Hub, line: Connection, caller: Caller, request: agents.AgentsAttach) -> Result:
+    """Let this connection speak for an agent."""
+    own = caller.kind == "agent"
+    if own and request.agent != caller.name:
+        raise Denied(f"this connection belongs to {caller.name}; it cannot attach {request.agent!r}")
+    proven = own or office.keys.is_agent(request.agent_token, request.agent)
+    reply = await office.writer.run(
+        lambda tx: holders.attach(tx, Caller(line.principal.kind, line.principal.name), request, proven=proven)
+    )
+    line.attachments[reply.agent] = Attachment(reply.epoch, request.instance, reply.attended)
+    hub.attached(reply.agent, line)
+    office.roles[reply.agent] = reply.role
+    if line.closed.is_set():  # it ended while the commit was under way
+        line.ended()
+    return reply
+
+
+async def detach(office: Office, hub: Hub, line: Connection, caller: Caller, request: agents.AgentsDetach) -> Result:
+    """Give an agent up."""
+    attachment = line.attachments.get(request.agent)
+    if attachment is None:
+        return agents.AgentsChanged(agent=request.agent, changed=False)
+    holder = Caller("agent", request.agent, attachment.epoch, attachment.instance, attachment.attended)
+    reply = await office.writer.run(partial(holders.detach, caller=holder, request=request))
+    line.attachments.pop(request.agent, None)
+    hub.detached(request.agent, line)
+    office.reports.forget(request.agent)
+    return reply
+
+
+async def report(
+    office: Office, hub: Hub, line: Connection, caller: Caller, request: agents.AgentsReport
+) -> Result:
+    """Keep what a harness says of its agent; a report of a former holder is forgotten at once."""
+    if hub.is_holder(caller.name, line):
+        office.reports.by_agent[caller.name] = request
+    return agents.AgentsChanged(agent=caller.name, changed=True)
+
+
+ERRANDS: dict[str, Errand] = {
+    "fleet.ping": ping,
+    "fleet.status": status,
+    "fleet.apply": registry.apply,
+    "inbox.list": list_inbox,
+    "inbox.dead": list_dead,
+    "inbox.peek": peek,
+    "inbox.explain": explain,
+    "agents.attach": attach,
+    "agents.detach": detach,
+    "agents.report": report,
+    "agents.list": list_agents,
+    "agents.show": show_agent,
+    "agents.add": registry.add,
+    "agents.remove": registry.remove,
+    "agents.token": registry.token,
+    "agents.whoami": whoami,
+}
+"""By op."""

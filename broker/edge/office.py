@@ -1,0 +1,41 @@
+"""The parts of a running broker that the edge works with; `broker.app` puts them together."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from broker.services.callers import Rules
+from broker.services.credentials import KeyRing
+from broker.services.states import Reports
+from broker.services.wakeups import Watch
+from broker.store.database import Database
+from broker.store.readers import Readers
+from broker.store.writer import Writer
+from wire.clock import Clock
+from wire.home import Home
+from wire.settings import Role
+
+
+@dataclass(slots=True)
+class Office:
+    """One per broker process. Only the event loop touches it."""
+
+    home: Home
+    fleet: str
+    config: Path | None
+    clock: Clock
+    database: Database
+    writer: Writer
+    readers: Readers
+    started_at_ms: int
+    rules: Rules = field(default_factory=Rules)
+    keys: KeyRing = field(default_factory=KeyRing)
+    roles: dict[str, Role] = field(default_factory=dict[str, Role])
+    reports: Reports = field(default_factory=Reports)
+    watch: Watch = field(default_factory=Watch)
+    parked_opens: Counter[str] = field(default_factory=Counter[str])
+    """How many opens of an agent are parked: such an agent is not stalled, it waits as it should."""
+    refused: Counter[str] = field(default_factory=Counter[str])
+    """Refusals since the start, by code."""
+    warnings: list[str] = field(default_factory=list[str])
+    """Shown in status."""

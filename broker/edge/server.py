@@ -1,0 +1,89 @@
+"""The listening end of the link: accepts, bounds, drains. One task group for all connections."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+
+from broker.edge.connection import Connection
+from broker.edge.dispatch import Dispatcher
+from broker.edge.hub import Hub
+from broker.edge.office import Office
+from wire.errors import Limited
+from wire.fleet import Push
+from wire.logs import get_logger
+from wire.transport import Receiver, Transport
+from wire.unix_socket import listen_unix
+
+MAX_UNWELCOMED = 64
+"""Connections that have not said hello yet."""
+DRAIN_WITHIN_S = 1.5
+
+log = get_logger("broker")
+
+
+class Server:
+    """All connections of a broker."""
+
+    def __init__(self, office: Office, group: TaskGroup) -> None:
+        self.hub = Hub()
+        self._group = group
+        self._dispatcher = Dispatcher(office, self.hub, self._start_errand)
+        self._connections: set[Connection] = set()
+
+    def _start_errand(self, errand: Callable[..., Any], *args: Any) -> None:
+        self._group.start_soon(errand, *args)
+
+    def accept(self, transport: Transport) -> Receiver:
+        """Take a new connection; one too many is told so and closed."""
+        connection = Connection(transport, self._dispatcher)
+        if self._unwelcomed() >= MAX_UNWELCOMED:
+            connection.refuse(None, Limited("too many connections have not said hello yet; try again"))
+            transport.close()
+            return connection
+        self._connections.add(connection)
+        self._group.start_soon(self._live, connection)
+        return connection
+
+    def _unwelcomed(self) -> int:
+        return sum(not connection.welcomed.is_set() for connection in self._connections)
+
+    async def _live(self, connection: Connection) -> None:
+        try:
+            await connection.run()
+        finally:
+            self._connections.discard(connection)
+
+    async def drain(self) -> None:
+        """Tell everybody, let what is in flight finish within a bound, then close every connection."""
+        self._dispatcher.draining = True
+        self.hub.announce(Push(event="shutting_down"))
+        for connection in self._connections:
+            self._dispatcher.withdraw(connection)
+        with anyio.move_on_after(DRAIN_WITHIN_S) as bound:
+            while any(connection.in_flight for connection in self._connections):
+                await anyio.sleep(0.01)
+        if bound.cancelled_caught:
+            log.warning("drain_gave_up", in_flight=sum(len(c.in_flight) for c in self._connections))
+        for connection in list(self._connections):
+            connection.transport.close()
+
+
+@asynccontextmanager
+async def listening(office: Office, path: Path, mode: int = 0o600) -> AsyncGenerator[Server]:
+    """Accept connections at `path` while the block runs; drain them at its end."""
+    async with anyio.create_task_group() as group:
+        server = Server(office, group)
+        listener = await listen_unix(path, server.accept, mode=mode)
+        try:
+            yield server
+        finally:
+            listener.close()
+            with anyio.CancelScope(shield=True):
+                await server.drain()
+            group.cancel_scope.cancel()
+
+

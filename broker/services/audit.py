@@ -1,0 +1,20 @@
+"""The audit trail: one row for every state-changing action of an operator, kept for good."""
+
+import json
+from typing import Any
+
+from broker.services.callers import Caller
+from broker.store.tx import Tx
+
+
+def write(tx: Tx, caller: Caller, action: str, subject: str, **detail: Any) -> None:
+    """Write down an action in the transaction that performs it."""
+    tx.run(
+        "audit.add",
+        now=tx.now_ms,
+        principal=caller.principal,
+        action=action,
+        subject=subject,
+        detail=json.dumps(detail, ensure_ascii=False, sort_keys=True),
+    )
+    tx.log(action.replace(".", "_"), principal=caller.principal, subject=subject, **detail)

@@ -1,0 +1,41 @@
+"""Who calls: always from the credential of the connection, never from an argument."""
+
+from dataclasses import dataclass
+
+from wire.fleet import PrincipalKind
+from wire.settings import Limits
+
+OPERATOR = "operator"
+SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The principal for which one request is made."""
+
+    kind: PrincipalKind
+    name: str
+    """`operator`, `harness`, or the agent that acts."""
+    epoch: int | None = None
+    """What `agents.attach` granted on this connection; turns are bound to it."""
+    instance: str | None = None
+    attended: bool = False
+
+    @property
+    def principal(self) -> str:
+        """Name it for the audit trail and for keys."""
+        return f"agent:{self.name}" if self.kind == "agent" else self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the fleet allows at this moment; given to every command that has to ask."""
+
+    limits: Limits = Limits()
+    disk_free_bytes: int | None = None
+    """Free space under the home, measured at most a few seconds ago; None where it is unknown."""
+
+    @property
+    def disk_is_low(self) -> bool:
+        """Say whether only acks, closes and the operator are still admitted."""
+        return self.disk_free_bytes is not None and self.disk_free_bytes < self.limits.disk_headroom_bytes

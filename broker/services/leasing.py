@@ -1,0 +1,141 @@
+"""What a turn may lease next: the longest eligible prefix of an inbox, and nothing more.
+
+It decides order, back-off of pairs, `alone` and the budgets; opening and closing turns is in `turns` and `settling`.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from broker.store.tx import Row, Tx
+from wire.ids import message_id
+from wire.inbox import EarlierSend, Mail
+from wire.turns import LEASE_MS
+
+BROKEN = "the stored body does not match its checksum"
+
+
+@dataclass(slots=True)
+class Batch:
+    """Rows that were chosen, not leased yet."""
+
+    rows: list[Row] = field(default_factory=list[Row])
+    bytes: int = 0
+    alone: bool = False
+    broken: list[Row] = field(default_factory=list[Row])
+    backing_off: int = 0
+
+    @property
+    def ids(self) -> str:
+        """The chosen deliveries as a JSON list."""
+        return json.dumps([row["delivery"] for row in self.rows])
+
+    @property
+    def depth(self) -> int:
+        """The highest causal depth in the batch."""
+        return max((row["depth"] for row in self.rows), default=0)
+
+
+def choose(tx: Tx, agent: str, *, max_messages: int, max_bytes: int, joining: bool) -> Batch:
+    """Choose mail for a turn; at least one message where any is eligible, whatever its size.
+
+    `joining`: the turn holds mail already, so mail that has to be alone is left for a later one.
+    """
+    batch = Batch()
+    for row in _eligible(tx, agent, batch):
+        if row["alone"] and (batch.rows or joining):
+            break
+        if batch.rows and (batch.bytes + row["bytes"] > max_bytes):
+            break
+        if joining and row["bytes"] > max_bytes:
+            break
+        if hashlib.sha256(row["body"].encode()).digest() != row["body_sha256"]:
+            batch.broken.append(row)
+            continue
+        batch.rows.append(row)
+        batch.bytes += row["bytes"]
+        batch.alone = bool(row["alone"])
+        if batch.alone or len(batch.rows) >= max_messages:
+            break
+    return batch
+
+
+def _eligible(tx: Tx, agent: str, batch: Batch) -> Iterator[Row]:
+    """Ready mail in leasing order without what stands behind a back-off of its own pair."""
+    waits = {row["sender"]: row for row in tx.all("turns.backing_off", recipient=agent, now=tx.now_ms)}
+    batch.backing_off = sum(row["n"] for row in waits.values())
+    for row in tx.each("turns.ready", recipient=agent, now=tx.now_ms):
+        ahead = waits.get(row["sender"]) if row["in_order"] else None
+        if ahead is None or row["place"] < ahead["place"]:
+            yield row
+
+
+def hold_broken(tx: Tx, agent: str, batch: Batch) -> None:
+    """Put rows that were damaged on disk aside: shown to the operator, never handed to a model."""
+    if not batch.broken:
+        return
+    hold(tx, agent, batch.broken, BROKEN, restarts=0)
+    tx.log("broken_mail_held", agent=agent, mail=[message_id(row["id"]) for row in batch.broken])
+
+
+def hold(tx: Tx, agent: str, rows: list[Row], reason: str, *, restarts: int) -> None:
+    """Hold deliveries for the operator: they leave the order of the inbox and its quota."""
+    ids = json.dumps([row["delivery"] for row in rows])
+    tx.run("turns.hold", ids=ids, reason=reason, restarts=restarts)
+    count_out(tx, agent, rows)
+
+
+def count_out(tx: Tx, agent: str, rows: list[Row]) -> None:
+    """Take mail that is no longer waiting out of the quota counters."""
+    size = sum(row["bytes"] for row in rows)
+    tx.run("inbox.count_one_in", recipient=agent, messages=-len(rows), bytes=-size)
+
+
+def lease(tx: Tx, turn: int, batch: Batch) -> None:
+    """Lease the batch to an open turn."""
+    ids = batch.ids
+    tx.run("turns.lease", turn=turn, ids=ids)
+    tx.run("turns.add_leases", turn=turn, ids=ids)
+    tx.revise_due()
+
+
+def lease_until(tx: Tx) -> int:
+    """When a lease that starts now runs out."""
+    return tx.now_ms + LEASE_MS
+
+
+def mail_of(tx: Tx, turn: int, rows: list[Row], *, leased_now: bool) -> list[Mail]:
+    """Give rows as mail, with what earlier attempts already sent.
+
+    `leased_now`: the rows were read before this lease counted their attempt.
+    """
+    attempts = {row["delivery"]: row["attempt"] + (1 if leased_now else 0) for row in rows}
+    again = [delivery for delivery, attempt in attempts.items() if attempt > 1]
+    earlier = _earlier_sends(tx, turn, again) if again else {}
+    return [mail_from(row, attempts[row["delivery"]], earlier.get(row["delivery"], [])) for row in rows]
+
+
+def mail_from(row: Row, attempt: int, earlier: list[EarlierSend]) -> Mail:
+    """Give one row as mail."""
+    reply = row["in_reply_to"]
+    return Mail(
+        id=message_id(row["id"]),
+        sender=row["sender"],
+        kind=row["kind"],
+        body=row["body"],
+        sent_at_ms=row["sent_at"],
+        in_reply_to=None if reply is None else message_id(reply),
+        depth=row["depth"],
+        broadcast=row["addressed_to"] == "*",
+        attempt=attempt,
+        earlier=earlier,
+    )
+
+
+def _earlier_sends(tx: Tx, turn: int, deliveries: list[int]) -> dict[int, list[EarlierSend]]:
+    found: dict[int, list[EarlierSend]] = {}
+    for row in tx.all("turns.earlier_sends", ids=json.dumps(deliveries), turn=turn):
+        sent = EarlierSend(id=message_id(row["id"]), to=row["addressed_to"], excerpt=row["excerpt"])
+        found.setdefault(row["delivery"], []).append(sent)
+    return found

@@ -1,0 +1,282 @@
+"""How leases end: acked by a finished turn, given back, failed, dead, held, carried on.
+
+Acks are bound to (delivery, attempt, epoch): whatever comes late changes nothing (DESIGN 5.5, 5.7, 5.9).
+"""
+
+import json
+from collections.abc import Iterable
+
+from broker.services import leasing, notices
+from broker.services.callers import Caller
+from broker.services.turns import holder_of, own_turn, retake
+from broker.store.tx import Row, Tx
+from wire.errors import Invalid, Stale
+from wire.ids import message_id, message_number, turn_id
+from wire.turns import (
+    CLIENT_OUTCOMES,
+    MAX_FAILURES,
+    MAX_RESTARTS,
+    Turn,
+    TurnsClose,
+    TurnsClosed,
+    TurnsGiveBack,
+    TurnsGivenBack,
+    TurnsSettle,
+    TurnsSettled,
+    backoff_ms,
+    is_counted,
+)
+
+
+def close(tx: Tx, caller: Caller, request: TurnsClose) -> TurnsClosed:
+    """End a turn: `completed` acks its mail, anything else gives it back.
+
+    Idempotent: closing again with the same outcome gives the same result. A lapsed turn whose mail nobody leased
+    again may still be closed.
+
+    Raises:
+        Stale: fenced, or the mail went to a later turn. Unknown: not a turn of this agent.
+    """
+    if request.outcome not in CLIENT_OUTCOMES:
+        raise Invalid(f"outcome {request.outcome!r} is the broker's own word; choose one of wire.turns.CLIENT_OUTCOMES")
+    turn = own_turn(tx, caller, request.turn)
+    if turn["state"] == "closed":
+        return _closed_again(tx, turn, request)
+    if turn["epoch"] != caller.epoch or turn["agent_epoch"] != caller.epoch:
+        raise Stale(f"turn {request.turn} belongs to an earlier epoch; its mail went back")
+    if turn["state"] == "lapsed":
+        retake(tx, turn, holder_of(tx, caller)["turn"])
+    rows = tx.all("turns.leased", turn=turn["id"])
+    carried = _pick(rows, request.carry)
+    own = [row for row in rows if row not in carried]
+    _write_end(tx, turn["id"], request)
+    result = TurnsClosed(id=turn_id(turn["id"]))
+    if request.outcome == "completed":
+        result = _ack(tx, turn, own, result)
+    elif is_counted(request.outcome, begun=request.begun):
+        result = _fail(tx, turn, own, request, result)
+    else:
+        result = _return(tx, own, result)
+    if carried:
+        result = result.model_copy(update={"next": _carry(tx, turn, carried)})
+    tx.woke(caller.name)
+    tx.revise_due()
+    tx.log(
+        "turn_closed", agent=caller.name, turn=result.id, outcome=request.outcome, acked=len(result.acked),
+        given_back=len(result.given_back), dead=len(result.dead), reason=request.reason or None,
+    )  # fmt: skip
+    return result
+
+
+def _closed_again(tx: Tx, turn: Row, request: TurnsClose) -> TurnsClosed:
+    if turn["outcome"] != request.outcome:
+        raise Stale(f"turn {request.turn} has already ended ({turn['outcome']}); nothing was changed")
+    acked = tx.all("turns.acked_in", turn=turn["id"], agent=turn["agent"])
+    return TurnsClosed(id=turn_id(turn["id"]), acked=[message_id(row["message"]) for row in acked])
+
+
+def _pick(rows: list[Row], ids: Iterable[str]) -> list[Row]:
+    wanted = set(ids)
+    return [row for row in rows if message_id(row["id"]) in wanted]
+
+
+def _write_end(tx: Tx, turn: int, request: TurnsClose) -> None:
+    tx.run(
+        "turns.close",
+        turn=turn,
+        outcome=request.outcome,
+        begun=int(request.begun),
+        reason=request.reason or None,
+        usage=request.usage.model_dump_json(exclude_none=True) if request.usage else None,
+        now=tx.now_ms,
+    )
+
+
+def _deliveries(rows: list[Row]) -> str:
+    return json.dumps([row["delivery"] for row in rows])
+
+
+def _messages(rows: list[Row]) -> list[str]:
+    return [message_id(row["id"]) for row in rows]
+
+
+def _ack(tx: Tx, turn: Row, rows: list[Row], result: TurnsClosed) -> TurnsClosed:
+    if rows:
+        tx.run("turns.ack", turn=turn["id"], ids=_deliveries(rows), now=tx.now_ms)
+        leasing.count_out(tx, turn["agent"], rows)
+    return result.model_copy(update={"acked": _messages(rows)})
+
+
+def _return(tx: Tx, rows: list[Row], result: TurnsClosed) -> TurnsClosed:
+    if rows:
+        tx.run("turns.back", ids=_deliveries(rows))
+    return result.model_copy(update={"given_back": _messages(rows)})
+
+
+def _fail(tx: Tx, turn: Row, rows: list[Row], request: TurnsClose, result: TurnsClosed) -> TurnsClosed:
+    """Count the failure against every message; the fifth makes a dead letter.
+
+    Two or more that failed together go one by one from now on: so the culprit is found and the others live.
+    """
+    alone = int(len(rows) > 1)
+    dead = [row for row in rows if row["failures"] + 1 >= MAX_FAILURES]
+    back = [row for row in rows if row["failures"] + 1 < MAX_FAILURES]
+    for failures in sorted({row["failures"] for row in back}):
+        some = [row for row in back if row["failures"] == failures]
+        ready_at = tx.now_ms + backoff_ms(failures + 1)
+        tx.run("turns.back_failed", ids=_deliveries(some), ready_at=ready_at, alone=alone)
+    if dead:
+        _bury(tx, turn["agent"], dead, f"{MAX_FAILURES} turns failed, the last by {request.outcome}", alone)
+    return result.model_copy(update={"given_back": _messages(back), "dead": _messages(dead)})
+
+
+def _bury(tx: Tx, agent: str, rows: list[Row], why: str, alone: int) -> None:
+    tx.run("turns.die", ids=_deliveries(rows), reason=why, alone=alone, now=tx.now_ms)
+    leasing.count_out(tx, agent, rows)
+    by_sender: dict[str, list[int]] = {}
+    for row in rows:
+        by_sender.setdefault(row["sender"], []).append(row["id"])
+        tx.log("message_died", message=message_id(row["id"]), recipient=agent, reason=why)
+    notices.tell_of_dead(tx, agent, by_sender, why)
+
+
+def _carry(tx: Tx, turn: Row, rows: list[Row]) -> Turn:
+    """Open the next turn over mail that the model never saw, in the same transaction, attempt unchanged."""
+    size = sum(row["bytes"] for row in rows)
+    number = tx.insert(
+        "turns.add",
+        agent=turn["agent"],
+        epoch=turn["epoch"],
+        attended=turn["attended"],
+        alone=0,
+        carried_from=turn["id"],
+        messages=len(rows),
+        bytes=size,
+        depth=max(row["depth"] for row in rows),
+        lease_until=leasing.lease_until(tx),
+        now=tx.now_ms,
+    )
+    ids = _deliveries(rows)
+    tx.run("turns.mark_given_back", turn=turn["id"], ids=ids)
+    tx.run("turns.move", turn=number, ids=ids)
+    tx.run("turns.add_leases", turn=number, ids=ids)
+    mail = leasing.mail_of(tx, number, rows, leased_now=False)
+    waiting = max(turn["inbox_messages"] - turn["messages"], 0)
+    return Turn(id=turn_id(number), mail=mail, waiting=waiting, carried=True)
+
+
+def give_back(tx: Tx, caller: Caller, request: TurnsGiveBack) -> TurnsGivenBack:
+    """Return mail that never reached the model; ready at once, nothing is counted.
+
+    Idempotent: what the turn no longer holds is left alone. An attended turn that becomes empty ends.
+
+    Raises:
+        Stale: the turn is not open under the caller's epoch. Unknown: not a turn of this agent.
+    """
+    turn = own_turn(tx, caller, request.turn)
+    if turn["state"] == "open" and (turn["epoch"] != caller.epoch or turn["agent_epoch"] != caller.epoch):
+        raise Stale(f"turn {request.turn} belongs to an earlier epoch; its mail went back")
+    held = tx.all("turns.leased", turn=turn["id"]) if turn["state"] == "open" else []
+    rows = _pick(held, request.ids)
+    if rows:
+        _leave(tx, turn["id"], rows)
+        if turn["attended"] and len(rows) == len(held):
+            _end(tx, turn["id"], "interrupted", "everything was given back")
+        tx.woke(caller.name)
+        tx.log("mail_given_back", agent=caller.name, turn=request.turn, mail=_messages(rows))
+    return TurnsGivenBack(ids=_messages(rows))
+
+
+def _leave(tx: Tx, turn: int, rows: list[Row]) -> None:
+    ids = _deliveries(rows)
+    tx.run("turns.back", ids=ids)
+    tx.run("turns.mark_given_back", turn=turn, ids=ids)
+    tx.run("turns.shrink", turn=turn, messages=len(rows), bytes=sum(row["bytes"] for row in rows))
+
+
+def _end(tx: Tx, turn: int, outcome: str, reason: str) -> None:
+    tx.run("turns.close", turn=turn, outcome=outcome, begun=0, reason=reason, usage=None, now=tx.now_ms)
+    tx.revise_due()
+
+
+def settle(tx: Tx, caller: Caller, request: TurnsSettle) -> TurnsSettled:
+    """Ack what an attended session was handed, up to `done` or all of it; nothing where no attended turn is open.
+
+    Idempotent. In a harness turn it changes nothing: such mail is acked when the turn ends.
+
+    Raises:
+        Unknown: `done` is no message that the open turn holds or has handled.
+    """
+    holder = tx.one("turns.holder", agent=caller.name)
+    if holder is None or holder["turn"] is None or not holder["turn_attended"]:
+        return TurnsSettled(acked=[])
+    rows = tx.all("turns.leased", turn=holder["turn"])
+    if request.done is not None:
+        rows = _up_to(rows, message_number(request.done))
+    settle_rows(tx, caller.name, holder["turn"], rows)
+    return TurnsSettled(acked=_messages(rows))
+
+
+def _up_to(rows: list[Row], message: int) -> list[Row]:
+    """All that was handed over up to one message; empty where it is settled already, as on a retry."""
+    for index, row in enumerate(rows):
+        if row["id"] == message:
+            return rows[: index + 1]
+    return []
+
+
+def settle_message(tx: Tx, agent: str, turn: int, message: int) -> None:
+    """Ack one message of an attended turn, because its answer was just sent."""
+    rows = [row for row in tx.all("turns.leased", turn=turn) if row["id"] == message]
+    settle_rows(tx, agent, turn, rows)
+
+
+def settle_rows(tx: Tx, agent: str, turn: int, rows: list[Row]) -> None:
+    """Ack some of an attended turn's mail: in a finished turn of its own while other mail stays with the session."""
+    if not rows:
+        return
+    remaining = [row for row in tx.all("turns.leased", turn=turn) if row not in rows]
+    finished = turn
+    if remaining:
+        finished = tx.insert("turns.add_settled", turn=turn, messages=len(rows), now=tx.now_ms)
+        ids = _deliveries(rows)
+        tx.run("turns.mark_given_back", turn=turn, ids=ids)
+        tx.run("turns.move", turn=finished, ids=ids)
+        tx.run("turns.add_leases", turn=finished, ids=ids)
+        tx.run("turns.shrink", turn=turn, messages=len(rows), bytes=sum(row["bytes"] for row in rows))
+    tx.run("turns.ack", turn=finished, ids=_deliveries(rows), now=tx.now_ms)
+    if not remaining:
+        _end(tx, turn, "completed", "settled by the session")
+    leasing.count_out(tx, agent, rows)
+    tx.woke(agent)
+    tx.log("mail_settled", agent=agent, turn=turn_id(finished), mail=_messages(rows))
+
+
+def end_orphan(tx: Tx, agent: str, turn: int, outcome: str, reason: str, *, restarted: bool) -> None:
+    """End a turn whose holder is gone and give its mail back; a harness that died is counted, 20 times at most."""
+    rows = tx.all("turns.leased", turn=turn)
+    _end(tx, turn, outcome, reason)
+    release(tx, agent, rows, restarted=restarted)
+    tx.log("turn_ended_by_broker", agent=agent, turn=turn_id(turn), outcome=outcome, given_back=len(rows))
+
+
+def release(tx: Tx, agent: str, rows: list[Row], *, restarted: bool) -> None:
+    """Make leased mail ready again; hold what has seen too many restarts."""
+    tired = [row for row in rows if restarted and row["restarts"] + 1 >= MAX_RESTARTS]
+    back = [row for row in rows if row not in tired]
+    if back:
+        tx.run("turns.back_restarted" if restarted else "turns.back", ids=_deliveries(back))
+    if tired:
+        leasing.hold(tx, agent, tired, f"its harness died {MAX_RESTARTS} times", restarts=1)
+        tx.log("mail_held", agent=agent, mail=_messages(tired))
+    tx.woke(agent)
+
+
+def lapse(tx: Tx, agent: str, turn: int) -> None:
+    """A lease ran out: the mail is ready again, the turn can still be resumed while nobody has leased it."""
+    rows = tx.all("turns.leased", turn=turn)
+    tx.run("turns.lapse", turn=turn)
+    release(tx, agent, rows, restarted=True)
+    tx.log("turn_lapsed", agent=agent, turn=turn_id(turn), given_back=len(rows))
+
+

@@ -1,0 +1,47 @@
+"""The one word that says what an agent does now: the gravest that is true. Pure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from broker.services.policy import settings_of
+from broker.store.tx import Row
+from wire.agents import AgentsReport, AgentState
+
+
+@dataclass(slots=True)
+class Reports:
+    """What harnesses say of their agents; in memory, forgotten when the harness goes."""
+
+    by_agent: dict[str, AgentsReport] = field(default_factory=dict[str, AgentsReport])
+    is_deaf: Callable[[str], bool] = lambda _name: False
+
+    def forget(self, agent: str) -> None:
+        """The holder of this agent is gone; what it said holds no longer."""
+        self.by_agent.pop(agent, None)
+
+
+def state_of(row: Row, *, working: bool, reports: Reports) -> tuple[AgentState, str]:
+    """Give (state, reason) of an agent's row."""
+    if row["state"] != "active":
+        return "stopped", "removed from the fleet" if row["state"] == "removed" else "left queenpost.toml"
+    report = reports.by_agent.get(row["name"])
+    if report is not None and report.state == "failed":
+        return "failed", report.reason
+    if row["paused"]:
+        return "paused", "finishes its turn first" if working else ""
+    attached = row["instance"] is not None and row["lost_at"] is None
+    if not attached:
+        return _unattached(row, reports)
+    if report is not None and report.state in ("waiting_permission", "parked"):
+        return report.state, report.reason
+    if working:
+        return "working", report.reason if report is not None else ""
+    return "idle", ""
+
+
+def _unattached(row: Row, reports: Reports) -> tuple[AgentState, str]:
+    if reports.is_deaf(row["name"]):
+        return "deaf", "it has mail and nobody works for it; start its harness"
+    if settings_of(row["settings"]).backend == "none":
+        return "away", "no session is connected"
+    return "away", "its harness is not connected"

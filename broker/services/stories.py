@@ -1,0 +1,144 @@
+"""`explain`: the whole story of one message, from its rows alone."""
+
+import json
+from typing import Any
+
+from broker.services.callers import Caller
+from broker.services.views import SHOWN, is_intact
+from broker.store.readers import Reader
+from wire.errors import QueenpostError
+from wire.ids import message_id, message_number, turn_id, unknown
+from wire.inbox import DeliveryStory, Happening, InboxExplain, InboxExplained
+
+UNREADABLE = "[broken: the stored body does not match its checksum]"
+
+
+async def explain(reader: Reader, caller: Caller, request: InboxExplain, now_ms: int) -> InboxExplained:
+    """Tell where every copy of a message stands, why it waits, and all that happened. Parties and operator only.
+
+    Raises:
+        Unknown: no such message, or the caller neither sent nor received it: the answer is the same.
+    """
+    try:
+        number = message_number(request.message)
+    except QueenpostError:
+        raise unknown("message", request.message) from None
+    row = await reader.one("inbox.message", message=number)
+    copies = await reader.all("inbox.deliveries_of", message=number)
+    if row is None or not _is_party(caller, row, copies):
+        raise unknown("message", request.message)
+    seen = copies if caller.kind != "agent" or row["sender"] == caller.name else [
+        copy for copy in copies if copy["recipient"] == caller.name
+    ]  # fmt: skip
+    leases = await reader.all("inbox.leases_of", message=number)
+    replies = await reader.all("inbox.replies_to", message=number)
+    audited = await reader.all("audit.of", subject=message_id(number))
+    names = {copy["recipient"] for copy in seen}
+    history = [_accepted(row, seen), *_turns(leases, names), *_ends(seen), *_replies(replies), *_audit(audited)]
+    return InboxExplained(
+        id=message_id(number),
+        sender=row["sender"],
+        kind=row["kind"],
+        body=row["body"] if is_intact(row) else UNREADABLE,
+        in_reply_to=message_id(row["in_reply_to"]) if row["in_reply_to"] is not None else None,
+        sent_at_ms=row["sent_at"],
+        depth=row["depth"],
+        sent_in_turn=turn_id(row["turn"]) if row["turn"] is not None else None,
+        deliveries=[await _story(reader, copy, now_ms) for copy in seen],
+        replies=[message_id(reply["id"]) for reply in replies],
+        history=sorted(history, key=lambda step: step.at_ms),
+    )
+
+
+def _is_party(caller: Caller, row: Any, copies: list[Any]) -> bool:
+    if caller.kind != "agent":
+        return True
+    return row["sender"] == caller.name or any(copy["recipient"] == caller.name for copy in copies)
+
+
+async def _story(reader: Reader, copy: Any, now_ms: int) -> DeliveryStory:
+    return DeliveryStory(
+        recipient=copy["recipient"],
+        state=SHOWN[copy["state"]],
+        turn=turn_id(copy["turn"]) if copy["turn"] is not None and copy["state"] in ("leased", "acked") else None,
+        attempt=copy["attempt"],
+        failures=copy["failures"],
+        restarts=copy["restarts"],
+        reason=copy["reason"],
+        ready_at_ms=copy["ready_at"] if copy["ready_at"] > now_ms else None,
+        waits_for=await _waits_for(reader, copy, now_ms) if copy["state"] == "ready" else None,
+    )
+
+
+async def _waits_for(reader: Reader, copy: Any, now_ms: int) -> str:
+    """Say in words why ready mail has not been leased, the first reason that holds."""
+    recipient = copy["recipient"]
+    if recipient == "operator":
+        return "the operator has not marked it as read"
+    if copy["agent_state"] != "active":
+        return f"{recipient} is {copy['agent_state']}"
+    if copy["ready_at"] > now_ms:
+        return f"backs off for {(copy['ready_at'] - now_ms) / 1000:.0f} s after a failed turn"
+    if copy["paused"]:
+        return f"{recipient} is paused"
+    if copy["in_order"]:
+        ahead = await reader.one(
+            "inbox.earlier_in_pair", recipient=recipient, sender=copy["sender"], place=copy["place"], now=now_ms
+        )
+        if ahead is not None:
+            return f"stands behind {message_id(ahead['message'])} from the same sender"
+    if copy["instance"] is None or copy["lost_at"] is not None:
+        return f"nobody works for {recipient} at this moment"
+    return f"the next turn of {recipient}"
+
+
+def _accepted(row: Any, copies: list[Any]) -> Happening:
+    to = ", ".join(copy["recipient"] for copy in copies)
+    return Happening(at_ms=row["sent_at"], event="accepted", detail=f"from {row['sender']} to {to}")
+
+
+def _turns(leases: list[Any], names: set[str]) -> list[Happening]:
+    steps: list[Happening] = []
+    for lease in leases:
+        if lease["recipient"] not in names:
+            continue
+        turn = turn_id(lease["turn"])
+        what = f"{turn} of {lease['recipient']}, attempt {lease['attempt']}"
+        steps.append(Happening(at_ms=lease["opened_at"], event="leased", detail=what))
+        if lease["given_back"]:
+            steps.append(Happening(at_ms=lease["closed_at"] or lease["opened_at"], event="left_turn", detail=turn))
+        elif lease["closed_at"] is not None:
+            why = f" ({lease['reason']})" if lease["reason"] else ""
+            steps.append(Happening(at_ms=lease["closed_at"], event=f"turn_{lease['outcome']}", detail=turn + why))
+        elif lease["state"] == "lapsed":
+            steps.append(Happening(at_ms=lease["opened_at"], event="turn_lapsed", detail=turn))
+    return steps
+
+
+def _ends(copies: list[Any]) -> list[Happening]:
+    words = {"acked": "handled", "dead": "dead", "expired": "expired"}
+    return [
+        Happening(
+            at_ms=copy["settled_at"], event=words[copy["state"]], detail=f"{copy['recipient']}: {copy['reason'] or ''}".rstrip(": ")
+        )
+        for copy in copies
+        if copy["settled_at"] is not None
+    ]
+
+
+def _replies(rows: list[Any]) -> list[Happening]:
+    return [
+        Happening(at_ms=row["sent_at"], event="answered", detail=f"{message_id(row['id'])} from {row['sender']}")
+        for row in rows
+    ]
+
+
+def _audit(rows: list[Any]) -> list[Happening]:
+    return [
+        Happening(at_ms=row["at"], event=row["action"], detail=f"by {row['principal']} {_words(row['detail'])}".rstrip())
+        for row in rows
+    ]
+
+
+def _words(detail: str) -> str:
+    return " ".join(f"{key}={value}" for key, value in json.loads(detail).items())

@@ -1,0 +1,19 @@
+-- start --
+-- Count a broker start.
+UPDATE fleet SET boots = boots + 1, created_at = CASE created_at WHEN 0 THEN :now ELSE created_at END WHERE id = 1;
+
+-- set_limits --
+-- Store the applied limits.
+UPDATE fleet SET limits = :limits WHERE id = 1;
+
+-- account --
+-- What became of every delivery that was ever accepted.
+SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'deliveries'), 0) AS accepted,
+       (SELECT count(*) FROM deliveries WHERE state = 'acked' AND recipient <> 'operator') AS handled,
+       (SELECT coalesce(sum(attempt - 1), 0) FROM deliveries WHERE attempt > 1) AS redelivered,
+       (SELECT count(*) FROM deliveries WHERE state IN ('ready', 'scheduled', 'leased') AND recipient <> 'operator') AS waiting,
+       (SELECT count(*) FROM deliveries WHERE state = 'dead') AS dead,
+       (SELECT count(*) FROM deliveries WHERE state = 'held') AS held,
+       (SELECT count(*) FROM deliveries WHERE state = 'expired') AS expired,
+       (SELECT count(*) FROM deliveries WHERE recipient = 'operator' AND state IN ('ready', 'acked')) AS mailbox,
+       (SELECT count(*) FROM deliveries WHERE recipient = 'operator' AND state = 'ready') AS unread;

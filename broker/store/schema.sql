@@ -1,0 +1,174 @@
+-- Made by `make schema` from broker/store/migrations; not edited by hand.
+
+CREATE TABLE fleet (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    created_at INTEGER NOT NULL,
+    boots INTEGER NOT NULL DEFAULT 0,            -- broker starts; a lease of an earlier boot is re-armed once
+    limits TEXT NOT NULL DEFAULT '{}'            -- applied [limits] as JSON
+) STRICT;
+
+CREATE TABLE agents (
+    name TEXT PRIMARY KEY,
+    role TEXT NOT NULL CHECK (role IN ('agent', 'manager', 'operator')),
+    origin TEXT NOT NULL CHECK (origin IN ('file', 'database')),
+    state TEXT NOT NULL DEFAULT 'active' CHECK (state IN (
+        'active',    -- -> stopped, removed
+        'stopped',   -- left the file: mail kept, no turn; -> active, removed
+        'removed'    -- token void, mail dead; -> active when the name is added again
+    )),
+    settings TEXT NOT NULL DEFAULT '{}',         -- applied AgentSettings as JSON
+    paused INTEGER NOT NULL DEFAULT 0 CHECK (paused IN (0, 1)),
+    -- the holder: at most one instance works for an agent
+    epoch INTEGER NOT NULL DEFAULT 0,
+    instance TEXT,
+    attended INTEGER NOT NULL DEFAULT 0 CHECK (attended IN (0, 1)),
+    lost_at INTEGER,                             -- the holder's connection ended then; NULL while it is connected
+    -- quota, kept equal to what COUNT and SUM over unsettled deliveries give
+    inbox_messages INTEGER NOT NULL DEFAULT 0 CHECK (inbox_messages >= 0),
+    inbox_bytes INTEGER NOT NULL DEFAULT 0 CHECK (inbox_bytes >= 0),
+    -- token bucket of the sender: the tokens there were at bucket_at
+    bucket REAL NOT NULL DEFAULT 0,
+    bucket_at INTEGER NOT NULL DEFAULT 0,
+    created_at INTEGER NOT NULL
+) STRICT;
+
+CREATE UNIQUE INDEX one_manager ON agents (role) WHERE role = 'manager' AND state <> 'removed';
+
+CREATE UNIQUE INDEX one_operator ON agents (role) WHERE role = 'operator';
+
+CREATE TABLE credentials (
+    name TEXT PRIMARY KEY,                       -- 'operator', 'harness', 'agent:NAME'
+    sha256 BLOB NOT NULL UNIQUE CHECK (length(sha256) = 32),
+    made_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE messages (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    sender TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('operator', 'manager', 'peer', 'system', 'reminder', 'external')),
+    body TEXT NOT NULL,
+    body_sha256 BLOB NOT NULL CHECK (length(body_sha256) = 32),
+    addressed_to TEXT NOT NULL,                  -- as the sender wrote it: an agent, manager, operator or *
+    in_reply_to INTEGER,
+    depth INTEGER NOT NULL DEFAULT 0 CHECK (depth >= 0),
+    turn INTEGER,                                -- the turn in which it was sent
+    key TEXT,
+    request_sha256 BLOB,
+    receipt TEXT,                                -- what the sender was answered, where it is more than the id
+    sent_at INTEGER NOT NULL
+) STRICT;
+
+CREATE UNIQUE INDEX messages_by_key ON messages (sender, key) WHERE key IS NOT NULL;
+
+CREATE INDEX messages_by_turn ON messages (turn) WHERE turn IS NOT NULL;
+
+CREATE INDEX messages_by_reply ON messages (in_reply_to) WHERE in_reply_to IS NOT NULL;
+
+CREATE TABLE deliveries (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    message INTEGER NOT NULL REFERENCES messages (id),
+    recipient TEXT NOT NULL REFERENCES agents (name),
+    sender TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    rank INTEGER NOT NULL CHECK (rank IN (0, 1)),      -- 0: system and operator mail, handed over first
+    in_order INTEGER NOT NULL CHECK (in_order IN (0, 1)),  -- 0: exempt from the order of its pair
+    place INTEGER NOT NULL,                      -- position in the recipient's inbox; kept when given back
+    state TEXT NOT NULL CHECK (state IN (
+        'scheduled', -- -> ready
+        'ready',     -- -> leased, dead, held, expired
+        'leased',    -- -> acked, ready, dead, held
+        'acked',
+        'dead',      -- -> ready by requeue
+        'held',      -- -> ready by release, dead by discard
+        'expired'
+    )),
+    ready_at INTEGER NOT NULL DEFAULT 0,         -- end of the back-off; 0 without one
+    attempt INTEGER NOT NULL DEFAULT 0,          -- leases so far
+    failures INTEGER NOT NULL DEFAULT 0,         -- turns that failed by this mail since it was last requeued
+    restarts INTEGER NOT NULL DEFAULT 0,         -- harness deaths that it lived through since then
+    alone INTEGER NOT NULL DEFAULT 0 CHECK (alone IN (0, 1)),
+    turn INTEGER,                                -- the turn that holds it, or the last that did
+    reason TEXT,
+    discarded_at INTEGER,
+    settled_at INTEGER,                          -- when it became acked, dead or expired
+    UNIQUE (message, recipient),
+    CHECK (state <> 'leased' OR turn IS NOT NULL)
+) STRICT;
+
+CREATE UNIQUE INDEX deliveries_by_place ON deliveries (recipient, place);
+
+CREATE INDEX deliveries_ready ON deliveries (recipient, rank, place) WHERE state = 'ready';
+
+CREATE INDEX deliveries_backing_off ON deliveries (ready_at) WHERE state = 'ready' AND ready_at > 0;
+
+CREATE INDEX deliveries_leased ON deliveries (turn) WHERE state = 'leased';
+
+CREATE INDEX deliveries_dead ON deliveries (recipient) WHERE state = 'dead' AND discarded_at IS NULL;
+
+CREATE INDEX deliveries_held ON deliveries (recipient) WHERE state = 'held';
+
+CREATE TABLE turns (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    agent TEXT NOT NULL REFERENCES agents (name),
+    epoch INTEGER NOT NULL,
+    attended INTEGER NOT NULL CHECK (attended IN (0, 1)),
+    state TEXT NOT NULL CHECK (state IN (
+        'open',      -- -> lapsed, closed
+        'lapsed',    -- its lease ran out, the mail is ready again; -> open by resume, closed
+        'closed'
+    )),
+    outcome TEXT,
+    begun INTEGER NOT NULL DEFAULT 0 CHECK (begun IN (0, 1)),
+    alone INTEGER NOT NULL DEFAULT 0 CHECK (alone IN (0, 1)),  -- it takes no further mail
+    carried_from INTEGER,
+    messages INTEGER NOT NULL DEFAULT 0,         -- handed over in this turn so far
+    bytes INTEGER NOT NULL DEFAULT 0,
+    depth INTEGER NOT NULL DEFAULT 0,            -- highest depth among its mail
+    lease_until INTEGER NOT NULL,
+    opened_at INTEGER NOT NULL,
+    closed_at INTEGER,
+    reason TEXT,
+    usage TEXT,
+    CHECK ((state = 'closed') = (outcome IS NOT NULL))
+) STRICT;
+
+CREATE UNIQUE INDEX one_open_turn ON turns (agent) WHERE state = 'open';
+
+CREATE INDEX turns_by_lease ON turns (lease_until) WHERE state = 'open';
+
+CREATE INDEX turns_lapsed ON turns (agent) WHERE state = 'lapsed';
+
+CREATE INDEX turns_by_agent ON turns (agent, id);
+
+CREATE TABLE leases (
+    turn INTEGER NOT NULL REFERENCES turns (id),
+    delivery INTEGER NOT NULL REFERENCES deliveries (id),
+    attempt INTEGER NOT NULL,
+    given_back INTEGER NOT NULL DEFAULT 0 CHECK (given_back IN (0, 1)),  -- left the turn before it ended
+    PRIMARY KEY (delivery, turn)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX leases_by_turn ON leases (turn);
+
+CREATE TABLE replies (
+    principal TEXT NOT NULL,
+    op TEXT NOT NULL,
+    key TEXT NOT NULL,
+    request_sha256 BLOB NOT NULL,
+    result TEXT NOT NULL,
+    made_at INTEGER NOT NULL,
+    PRIMARY KEY (principal, op, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX replies_by_age ON replies (made_at);
+
+CREATE TABLE audit (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    principal TEXT NOT NULL,
+    action TEXT NOT NULL,                        -- past tense: agent.added, message.requeued, send.denied
+    subject TEXT NOT NULL,
+    detail TEXT NOT NULL DEFAULT '{}'
+) STRICT;
+
+CREATE INDEX audit_by_subject ON audit (subject, id);

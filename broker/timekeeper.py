@@ -1,0 +1,132 @@
+"""The broker's sense of time: does what is due, notices suspends and clocks that were set, raises alarms.
+
+What is done at each instant is decided in `broker.services.wakeups`; this only knows when.
+"""
+
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import anyio
+
+from broker.edge.hub import Hub
+from broker.edge.office import Office
+from broker.services import notices, replies, wakeups
+from broker.services.callers import OPERATOR
+from broker.store.tx import Tx
+from wire.errors import QueenpostError
+from wire.fleet import Push
+from wire.logs import get_logger
+
+ROUND_S = 2.5
+"""How often alarms, the clocks and the disk are looked at."""
+SUSPEND_MS = 5_000
+CLOCK_STEP_MS = 2_000
+FORGET_EVERY_MS = 3_600_000
+
+log = get_logger("broker")
+
+
+@dataclass(slots=True)
+class Timekeeper:
+    """One per broker; `run` is its only task."""
+
+    office: Office
+    hub: Hub
+    due_ms: int | None = None
+    changed: anyio.Event = field(default_factory=anyio.Event)
+    asleep_ms: int | None = None
+    """How long the machine had slept in all when it was looked at last."""
+    forgotten_at_ms: int = 0
+
+    def on_due(self, due_ms: int | None) -> None:
+        """Learn from the writer when something is due next."""
+        if due_ms != self.due_ms:
+            self.due_ms = due_ms
+            self.changed.set()
+
+    async def run(self) -> None:
+        """Keep time until cancelled."""
+        clock = self.office.clock
+        next_round_ms = clock.now_ms()
+        while True:
+            if clock.now_ms() >= next_round_ms:
+                next_round_ms = clock.now_ms() + int(ROUND_S * 1000)
+                await self._guarded(self.round)
+            if self.due_ms is not None and self.due_ms <= clock.now_ms():
+                await self._guarded(self.do_what_is_due)
+            await self._wait_until(min(next_round_ms, self.due_ms or next_round_ms))
+
+    async def _guarded(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Outlive a step that fails: a full disk must not stop the clock."""
+        try:
+            await step()
+        except QueenpostError as exc:
+            log.error("timekeeper_failed", code=exc.code, reason=exc.message)
+            await anyio.sleep(ROUND_S)
+
+    async def _wait_until(self, instant_ms: int) -> None:
+        self.changed = anyio.Event()
+        with anyio.move_on_after(max(instant_ms - self.office.clock.now_ms(), 0) / 1000):
+            await self.changed.wait()
+
+    async def do_what_is_due(self) -> None:
+        """Lapse leases, end back-offs; the commit also ends waits whose time is up."""
+        self.due_ms = None  # the commit tells the next one
+        await self.office.writer.run(wakeups.run_due)
+
+    async def round(self) -> None:
+        """Look at the clocks, the disk and at who does not wake."""
+        await self._look_at_clocks()
+        self._look_at_disk()
+        await self._look_at_agents()
+        await self._forget_replies()
+
+    async def _look_at_clocks(self) -> None:
+        clock, office = self.office.clock, self.office
+        asleep_ms = clock.now_ms() - clock.awake_ms()
+        if self.asleep_ms is not None and asleep_ms - self.asleep_ms > SUSPEND_MS:
+            log.warning("machine_was_suspended", seconds=(asleep_ms - self.asleep_ms) // 1000)
+            office.watch.restart()
+            await office.writer.run(wakeups.rearm)
+        step_ms = clock.wall_ms() - clock.now_ms()
+        if abs(step_ms) > CLOCK_STEP_MS:
+            await office.writer.run(partial(self._set_clock, step_ms=step_ms))
+        self.asleep_ms = clock.now_ms() - clock.awake_ms()
+
+    def _set_clock(self, tx: Tx, step_ms: int) -> None:
+        """In the writer, so that no command sees half of it."""
+        self.office.clock.re_anchor()
+        tx.now_ms = self.office.clock.now_ms()
+        wakeups.clock_was_set(tx, step_ms)
+        tx.log("clock_was_set", step_s=step_ms // 1000)
+
+    def _look_at_disk(self) -> None:
+        try:
+            free = shutil.disk_usage(self.office.home.root).free
+        except OSError as exc:
+            log.warning("disk_unknown", error=str(exc))
+            return
+        was_low = self.office.rules.disk_is_low
+        self.office.rules = replace(self.office.rules, disk_free_bytes=free)
+        if self.office.rules.disk_is_low and not was_low:
+            log.error("disk_nearly_full", free_bytes=free)
+
+    async def _look_at_agents(self) -> None:
+        rows = await self.office.writer.run(wakeups.stalled)
+        now_ms = self.office.clock.now_ms()
+        wake, deaf = self.office.watch.observe(rows, now_ms, self.office.parked_opens)
+        for agent in wake:
+            log.warning("wake_stalled", agent=agent)
+            self.hub.announce(Push(event="wake_stalled", agent=agent))
+        for agent in deaf:
+            log.error("agent_is_deaf", agent=agent)
+            text = f"{agent} has mail, but no harness works for it since a minute. Start it with `queenpost up`."
+            await self.office.writer.run(partial(notices.tell, recipient=OPERATOR, text=text))
+
+    async def _forget_replies(self) -> None:
+        now_ms = self.office.clock.now_ms()
+        if now_ms - self.forgotten_at_ms > FORGET_EVERY_MS:
+            self.forgotten_at_ms = now_ms
+            await self.office.writer.run(lambda tx: tx.run("replies.forget", before=now_ms - replies.KEPT_MS))

@@ -1,0 +1,81 @@
+"""From a command to the broker: connect as whom the caller wants to be, ask, and name the fleet.
+
+No broker is started here: where none runs, the answer says how to start one.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+
+from console.cli.homes import home_of, name_of, tilde
+from console.cli.options import Options
+from console.cli.screen import note
+from wire.client import BrokerClient
+from wire.errors import Unavailable, Unknown
+from wire.home import Home
+from wire.model import Request, Result
+from wire.private_files import read_secret
+
+R = TypeVar("R", bound=Result)
+T = TypeVar("T")
+
+KIND = "cli"
+"""What the broker's log calls us."""
+
+
+def ask(options: Options, request: Request, answer: type[R]) -> R:
+    """Connect, ask one thing, disconnect."""
+    return converse(options, lambda client: client.call(request, answer))
+
+
+def converse(options: Options, talk: Callable[[BrokerClient], Awaitable[T]]) -> T:
+    """Connect, let `talk` ask what it wants, disconnect."""
+
+    async def main() -> T:
+        async with connected(options) as client:
+            return await talk(client)
+
+    return anyio.run(main)
+
+
+@asynccontextmanager
+async def connected(options: Options) -> AsyncGenerator[BrokerClient]:
+    """Hold a connection for the body; people are told which fleet it is.
+
+    Raises:
+        Unavailable: no broker runs there. Denied, Unknown: the credential is wrong or missing.
+    """
+    home = home_of(options)
+    client = BrokerClient(home.socket, lambda: _token(home, options.as_), KIND, reconnect=False)
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(client)
+        except Unavailable as exc:
+            raise _nobody_there(options, home, exc) from exc
+        if not options.json:
+            name_fleet(client.welcome.fleet, client.welcome.home)
+        yield client
+
+
+def name_fleet(fleet: str, home: Path | str) -> None:
+    """Say on stderr with which fleet a command has to do."""
+    note(f"fleet {fleet}  {tilde(home)}")
+
+
+def _token(home: Home, name: str | None) -> str:
+    if name is None or name == "operator":
+        return read_secret(home.operator_secret)
+    path = home.agent_secret(name)
+    if not path.exists():
+        raise Unknown(f"no agent {name!r} in this fleet; `queenpost agent list` shows them")
+    return read_secret(path)
+
+
+def _nobody_there(options: Options, home: Home, exc: Unavailable) -> Unavailable:
+    if not isinstance(exc.__cause__, FileNotFoundError | ConnectionRefusedError):
+        return exc
+    fleet = name_of(options, home)
+    return Unavailable(f"no broker runs for fleet {fleet} (home {home.root}); start it with `queenpost up`")

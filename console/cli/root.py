@@ -1,0 +1,126 @@
+"""The command `queenpost` (`qp`): which commands there are, and loading a command's file when it is called.
+
+Nothing but click is imported here: `queenpost --version` and a completion have to be quick.
+"""
+
+import os
+from dataclasses import dataclass
+from importlib import import_module
+
+import click
+from click.shell_completion import CompletionItem
+
+from console.cli.failing import one_line_for_each_failure
+from console.cli.options import Options, common
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a command lives, and what the list of commands says about it."""
+
+    where: str
+    """`module:attribute`, below `console.cli`."""
+    section: str
+    help: str
+
+
+COMMANDS: dict[str, Entry] = {
+    "init": Entry("init:init", "Fleet", "Write a queenpost.toml to start from."),
+    "up": Entry("up:up", "Fleet", "Run the whole fleet: broker and harness."),
+    "down": Entry("up:down", "Fleet", "Stop a fleet that `up` runs."),
+    "status": Entry("status:status", "Fleet", "Show the agents, their mail and the account."),
+    "apply": Entry("apply:apply", "Fleet", "Make an edited queenpost.toml true."),
+    "logs": Entry("logs:logs", "Fleet", "Read what the programs of the fleet did."),
+    "demo": Entry("demo:demo", "Fleet", "See a fleet at work, without keys or services."),
+    "send": Entry("inbox:send", "Mail", "Send a message."),
+    "inbox": Entry("inbox:inbox", "Mail", "List the mail of the operator or of an agent."),
+    "recv": Entry("recv:recv", "Mail", "Take an agent's mail, once."),
+    "explain": Entry("explain:explain", "Mail", "Tell the whole story of a message."),
+    "dead": Entry("dead:dead", "Mail", "List, requeue or discard dead letters."),
+    "agent": Entry("agents:agent", "Agents", "Add, list, show, pause, resume, remove agents."),
+    "broker": Entry("programs:broker", "Programs", "Run the broker alone."),
+    "harness": Entry("programs:harness", "Programs", "Run the harness alone."),
+    "mcp": Entry("programs:mcp", "Programs", "Serve an agent's MCP tools over stdio."),
+}
+"""In the order in which `queenpost --help` lists them."""
+
+
+class Root(click.Group):
+    """The group of all commands. A command's file is imported when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Give the names without loading anything."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load one command."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        module, _, attribute = entry.where.partition(":")
+        return getattr(import_module(f"console.cli.{module}"), attribute)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or suggest the nearest ones."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.exceptions.NoSuchCommand as exc:
+            raise click.exceptions.NoSuchCommand(exc.command_name, possibilities=COMMANDS, ctx=ctx) from None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands by section."""
+        for section in dict.fromkeys(entry.section for entry in COMMANDS.values()):
+            rows = [(name, entry.help) for name, entry in COMMANDS.items() if entry.section == section]
+            with formatter.section(section):
+                formatter.write_dl(rows, col_max=12)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete names without loading the commands."""
+        names = [name for name in COMMANDS if name.startswith(incomplete)]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [CompletionItem(name, help=COMMANDS[name].help) for name in names] + options
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; whatever ends it becomes one line and an exit code."""
+        with one_line_for_each_failure():
+            return super().invoke(ctx)
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    from importlib.metadata import version
+
+    click.echo(f"queenpost {version('queenpost')}")
+    ctx.exit()
+
+
+EPILOG = """\
+Exit codes: 0 done, 1 refused (stderr says why), 2 usage, 3 another broker runs on this home.
+
+Completion: eval "$(_QUEENPOST_COMPLETE=bash_source queenpost)", or zsh_source, fish_source.
+"""
+
+
+@click.group(cls=Root, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_version,
+    help="Print the version.",
+)
+@common
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """A durable post office and turn-loop harness for fleets of LLM agents.
+
+    New here? `queenpost demo` shows a fleet at work; `queenpost init --here` starts one of your own.
+    """
+    ctx.ensure_object(Options)
+    # https://no-color.org: any value that is not empty. click strips colours by itself where no terminal is.
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        ctx.color = False

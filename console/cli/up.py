@@ -1,0 +1,199 @@
+"""`queenpost up` and `down`: a whole fleet under one supervisor, in this terminal or detached from it."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Mapping
+from typing import Any
+
+import anyio
+import click
+
+from console.cli.connecting import name_fleet
+from console.cli.failing import AnotherBroker, Refused
+from console.cli.homes import config_of, home_of, name_of, tilde
+from console.cli.logs import LOOK_EVERY_S, print_records
+from console.cli.options import Options, command
+from console.cli.screen import bold, note, print_json, warn
+from console.log_files import Follower, Record
+from console.supervisor.app import AlreadyRuns, UpSettings, run
+from console.supervisor.keeper import python
+from console.supervisor.lock import holder
+from console.supervisor.signals import stop_on_signals
+from wire.home import Home
+
+DOWN_S = 15.0
+"""How long `down` waits; `up` needs 10 s at most."""
+
+NOTABLE = frozenset(
+    {
+        "message_accepted",
+        "broadcast_accepted",
+        "turn_opened",
+        "turn_closed",
+        "turn_lapsed",
+        "turn_ended_by_broker",
+        "message_died",
+        "mail_held",
+        "agent_attached",
+        "agent_detached",
+        "program_ready",
+        "fleet_stopped",
+    }
+)
+"""What `up` shows of the logs, besides warnings and errors; `queenpost logs -f` shows all."""
+
+
+@command("up")
+@click.option(
+    "-d", "--detach", is_flag=True, help="Return when the fleet is ready; it runs on in the background."
+)
+def up(options: Options, detach: bool) -> None:
+    """Run the whole fleet: the broker, then the harness with all agents. A missing home is made.
+
+    In the foreground it shows what happens; Ctrl-C ends the fleet, and so does `queenpost down`. A program
+    that dies is started again, five times in a minute.
+    """
+    home = home_of(options)
+    settings = UpSettings(home, config_of(options, home))
+    if not options.json:
+        name_fleet(name_of(options, home), home.root)
+    if detach:
+        _say_ready(options, home, _detached(settings))
+        return
+    try:
+        anyio.run(_foreground, options, settings)
+    except AlreadyRuns as exc:
+        raise AnotherBroker(exc.code, exc.message) from exc
+
+
+async def _foreground(options: Options, settings: UpSettings) -> None:
+    """Run until stopped. What the fleet logs meanwhile is shown; a failure comes out as itself."""
+    stop = anyio.Event()
+    follower = Follower(settings.home.logs)
+    try:
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(stop_on_signals, stop)
+            tasks.start_soon(_show, options, follower)
+            async with anyio.create_task_group() as fleet:
+                ready = await fleet.start(run, settings, stop)
+                said = {"broker": ready.broker, "harness": ready.harness}
+                _say_ready(options, settings.home, said)
+            tasks.cancel_scope.cancel()
+    finally:
+        _print_notable(options, follower)
+        follower.close()
+
+
+async def _show(options: Options, follower: Follower) -> None:
+    while True:
+        _print_notable(options, follower)
+        await anyio.sleep(LOOK_EVERY_S)
+
+
+def _print_notable(options: Options, follower: Follower) -> None:
+    print_records((record for record in follower.new() if is_notable(record)), as_json=options.json)
+
+
+def is_notable(record: Record) -> bool:
+    """Say whether a person who watches a fleet wants to see this."""
+    return record.get("event") in NOTABLE or record.get("level") not in {"debug", "info"}
+
+
+def _say_ready(options: Options, home: Home, said: Mapping[str, Any]) -> None:
+    broker, harness = said["broker"], said["harness"]
+    agents = list(harness["agents"]) if harness else []
+    if options.json:
+        state = "ready" if harness else "failed"
+        print_json(
+            {
+                "event": "ready",
+                "fleet": broker.get("fleet"),
+                "home": str(home.root),
+                "agents": agents,
+                "harness": state,
+            }
+        )
+        return
+    who = ", ".join(agents) or "no agents that need one"
+    click.echo(f"{bold('ready')}: broker (pid {broker.get('pid')}), harness with {who}")
+    if harness is None:
+        warn(
+            "the harness failed, so no agent gets a turn; the broker accepts mail. `queenpost logs` says why"
+        )
+    note(
+        "`queenpost send`, `status`, `logs -f` work from any terminal; `queenpost down` or Ctrl-C here ends it"
+    )
+
+
+def _detached(settings: UpSettings) -> Mapping[str, Any]:
+    """Start a supervisor that outlives us, and hear whether it is ready."""
+    config = ["--config", str(settings.config)] if settings.config else []
+    process = subprocess.Popen(
+        python("console.supervisor", "--home", str(settings.home.root), *config),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    words: list[str] = []
+    try:
+        for line in process.stdout or ():
+            if (said := _answer(line)) is not None:
+                return _checked(said, process)
+            words.append(line.rstrip())
+    except KeyboardInterrupt:
+        process.terminate()
+        raise
+    raise Refused("unavailable", "\n".join(["the supervisor ended without a word", *words[-10:]]))
+
+
+def _answer(line: str) -> dict[str, Any] | None:
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return None
+    return said if isinstance(said, dict) and "event" in said else None  # pyright: ignore[reportUnknownVariableType]  # JSON objects have string keys
+
+
+def _checked(said: dict[str, Any], process: subprocess.Popen[str]) -> Mapping[str, Any]:
+    if said["event"] == "ready":
+        return said
+    refused = AnotherBroker if process.wait() == AnotherBroker.exit_code else Refused
+    raise refused(said["code"], said["message"])
+
+
+@command("down")
+def down(options: Options) -> None:
+    """Stop the fleet that `up` runs: harness, then broker. Where none runs, that is said, and all is well."""
+    home = home_of(options)
+    pid = holder(home.up_lock)
+    if not options.json:
+        name_fleet(name_of(options, home), home.root)
+    if pid is None:
+        _tell_down(
+            options, home, "not running", f"nothing to stop: no `queenpost up` runs on {tilde(home.root)}"
+        )
+        return
+    os.kill(pid, signal.SIGTERM)
+    anyio.run(_wait_for_end, home, pid)
+    _tell_down(options, home, "stopped", "stopped")
+
+
+async def _wait_for_end(home: Home, pid: int) -> None:
+    with anyio.move_on_after(DOWN_S):
+        while holder(home.up_lock) == pid:  # noqa: ASYNC110  # it is not our child, so nothing tells of its end
+            await anyio.sleep(0.05)
+        return
+    raise Refused(
+        "unavailable", f"`queenpost up` (pid {pid}) has not ended within {DOWN_S:.0f} s; its log says why"
+    )
+
+
+def _tell_down(options: Options, home: Home, state: str, words: str) -> None:
+    if options.json:
+        print_json({"home": str(home.root), "state": state})
+    else:
+        click.echo(words)

@@ -1,0 +1,1 @@
+"""The programs that play the model, one module each, behind the seam in `protocol`."""

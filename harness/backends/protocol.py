@@ -1,0 +1,117 @@
+"""The seam between the turn loop and what plays the model: a child per turn, or a program that stays.
+
+It is deliberately *not* about mail: a backend gets words and says how the turn went. A pty or a JSON stream
+fits behind it as well as a plain child: each of them gives output, begins to answer, uses tools, ends.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from wire.turns import Outcome, Usage
+
+Stream = Literal["stdout", "stderr"]
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Whether the program is there and which version it is."""
+
+    version: str | None
+    problem: str | None = None
+    """What a person has to do before it can run; None where nothing is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRequest:
+    """One turn to run."""
+
+    turn: str
+    prompt: str | None
+    """None: the program already holds the mail and goes on by itself (`Backend.resident` only)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Bytes the program wrote, as they came."""
+
+    data: bytes
+    stream: Stream
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """The model has begun to answer: from here on a crash counts against the mail."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """The model used a tool, where the program reports it."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the turn ended, by the program's own word or by its exit."""
+
+    outcome: Outcome
+    reason: str = ""
+    usage: Usage | None = None
+    unseen: tuple[str, ...] = ()
+    """Mail that was put into the turn but that the model never saw; it is carried into the next one."""
+
+
+Event = Output | Began | ToolUse | Ended
+
+
+class NotStartedError(Exception):
+    """The program did not run at all; never the fault of the mail."""
+
+    def __init__(self, outcome: Outcome, reason: str) -> None:
+        super().__init__(reason)
+        self.outcome: Outcome = outcome
+        self.reason = reason
+
+
+class RunningTurn(Protocol):
+    """A turn while it runs."""
+
+    @property
+    def pid(self) -> int:
+        """The process whose group the turn runs in."""
+        ...
+
+    def events(self) -> AsyncIterator[Event]:
+        """Give what happens, in order; the last event is the one `Ended`."""
+        ...
+
+    async def nudge(self, text: str) -> bool:
+        """Say something to the running model; False where the program takes nothing in during a turn."""
+        ...
+
+    async def interrupt(self) -> None:
+        """Ask the program to end its turn now. It may not obey."""
+        ...
+
+
+class Backend(Protocol):
+    """One agent's program."""
+
+    @property
+    def resident(self) -> bool:
+        """Whether the program outlives its turns, and so can hold mail from one to the next."""
+        ...
+
+    async def probe(self) -> Probe:
+        """Look whether the program can run, without a turn."""
+        ...
+
+    def run(self, request: TurnRequest) -> AbstractAsyncContextManager[RunningTurn]:
+        """Run one turn. Leaving the context ends it: politely, then not; nothing of it is left behind.
+
+        Raises:
+            NotStartedError: on entering; the turn ran nothing.
+        """
+        ...

@@ -1,0 +1,85 @@
+"""The desk of a hosted agent's tools: sends go straight to the broker, mail comes through the open turn.
+
+A tool call belongs to the turn that was open when it arrived. Outside a turn mail is only shown: taking it
+would hide it from the turn loop, which alone may call it handled.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import anyio
+
+from harness.open_turn import OpenTurn
+from harness.post import Post
+from mcp_tools.desk import Received
+from wire.errors import QueenpostError
+from wire.inbox import InboxPeek, InboxPeeked
+from wire.logs import get_logger
+from wire.model import Request, Result
+from wire.settings import Role
+from wire.turns import Turn
+
+R = TypeVar("R", bound=Result)
+
+CALLS_AT_ONCE = 3
+RECVS_AT_ONCE = 2
+"""The broker takes eight requests at once for an agent; the turn loop's own must never wait for a tool's."""
+
+log = get_logger("harness")
+
+
+class HarnessDesk:
+    """See `mcp_tools.desk.Desk`."""
+
+    def __init__(self, post: Post, role: Role) -> None:
+        self.agent = post.agent
+        self.role: Role = role
+        self.open: OpenTurn | None = None
+        """The turn that is open now."""
+        self._post = post
+        self._calls = anyio.Semaphore(CALLS_AT_ONCE)
+        self._recvs = anyio.Semaphore(RECVS_AT_ONCE)
+
+    @contextmanager
+    def serving(self, turn: Turn) -> Generator[OpenTurn]:
+        """Let tool calls take mail into this turn, until its close was answered."""
+        self.open = OpenTurn(turn, self._post)
+        try:
+            yield self.open
+        finally:
+            self.open = None
+
+    async def call(self, request: Request, result: type[R], *, timeout_s: float = 30.0) -> R:
+        """See `Desk`."""
+        async with self._calls:
+            return await self._post.call(request, result, timeout_s=timeout_s)
+
+    async def recv(self, *, maximum: int, wait_s: float, done: str | None) -> Received:
+        """See `Desk`; `done` changes nothing, since all mail of a turn is settled together."""
+        turn = self.open
+        if turn is None:
+            return await self._peek(maximum)
+        async with self._recvs:
+            return await turn.take(maximum, wait_s)
+
+    async def _peek(self, maximum: int) -> Received:
+        peeked = await self.call(InboxPeek(max=maximum), InboxPeeked)
+        return Received(peeked.mail, peeked.waiting, turn=None, peek=True, note=None)
+
+    async def give_back(self, received: Received) -> None:
+        """See `Desk`. What cannot be returned now is returned before the turn is closed."""
+        if (turn := self._turn_of(received)) is None:
+            return
+        try:
+            await turn.give_back(mail.id for mail in received.mail)
+        except QueenpostError as exc:
+            log.info("giving_back_later", agent=self.agent, turn=turn.id, reason=exc.message)
+
+    async def written(self, received: Received) -> None:
+        """See `Desk`."""
+        if (turn := self._turn_of(received)) is not None:
+            turn.written(received.mail)
+
+    def _turn_of(self, received: Received) -> OpenTurn | None:
+        return self.open if self.open is not None and self.open.id == received.turn else None

@@ -1,0 +1,171 @@
+"""The third step of the loop: one program over one turn; transcript, lease and silence are watched.
+
+It closes nothing: what the ending means for the mail is the broker's decision, when the loop closes the turn.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import anyio
+
+from harness.backends.protocol import (
+    Backend,
+    Began,
+    Ended,
+    Event,
+    Output,
+    RunningTurn,
+    ToolUse,
+    TurnRequest,
+)
+from harness.checkpoints import Checkpoint, go_on
+from harness.lease import Lease
+from harness.prompting import finish_now
+from harness.silence import INTERRUPTED_AT, KILLED_AT, TOLD_AT, Silence, Step
+from harness.transcript import Transcript
+from harness.turn_file import noted
+from harness.workspace import Workspace
+from wire.logs import get_logger
+from wire.turns import Outcome, Turn, Usage
+
+REASON_CHARACTERS = 1500
+
+log = get_logger("turn")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a turn's program came to its end."""
+
+    outcome: Outcome
+    reason: str = ""
+    begun: bool = False
+    """The model had begun to answer."""
+    usage: Usage | None = None
+    unseen: tuple[str, ...] = ()
+    """Put into the turn but never seen by the model: carried into the next one."""
+    lost: bool = False
+    """The turn is not ours any more: there is nothing to close."""
+    last_words: str = ""
+    output_bytes: int = 0
+    seconds: float = 0.0
+
+
+class Run:
+    """One program over one turn. Made for a single use."""
+
+    def __init__(
+        self,
+        turn: Turn,
+        backend: Backend,
+        lease: Lease,
+        workspace: Workspace,
+        *,
+        silence_s: float,
+        secrets: tuple[str, ...],
+        now_ms: Callable[[], int],
+        checkpoint: Checkpoint = go_on,
+    ) -> None:
+        self._turn = turn
+        self._backend = backend
+        self._lease = lease
+        self._workspace = workspace
+        self._silence = Silence(silence_s)
+        self._secrets = secrets
+        self._now_ms = now_ms
+        self._checkpoint = checkpoint
+        self._scope = anyio.CancelScope()
+        self._verdict: Ended | None = None
+        self._interrupted = False
+        self._lost = False
+
+    async def __call__(self, prompt: str | None) -> Ending:
+        """Run the program to its end, its own or ours.
+
+        Raises:
+            NotStartedError: there was no program to run.
+        """
+        started = anyio.current_time()
+        with Transcript(self._workspace.transcripts, self._turn.id, secrets=self._secrets) as transcript:
+            with self._scope:
+                if self._verdict is None:
+                    await self._run(TurnRequest(self._turn.id, prompt), transcript)
+            ending = replace(
+                self._ending(),
+                last_words=transcript.last_words,
+                output_bytes=transcript.seen_bytes,
+                seconds=anyio.current_time() - started,
+            )
+        if transcript.problem:
+            log.warning("transcript_not_whole", reason=transcript.problem)
+        return ending
+
+    def stop(self, outcome: Outcome, reason: str) -> None:
+        """End the program. The first word counts: a program that had ended by itself keeps its own."""
+        if self._verdict is None:
+            self._verdict = Ended(outcome, reason)
+        self._scope.cancel()
+
+    def lose(self, reason: str) -> None:
+        """End the program of a turn that is not ours any more."""
+        self._lost = True
+        self.stop("interrupted", reason)
+
+    def _ending(self) -> Ending:
+        ended = self._verdict or Ended("crashed", "the program ended without a word")
+        if self._interrupted and ended.outcome != "completed":
+            ended = Ended("hung", f"silent for {self._silence.limit_s:g} s", ended.usage, ended.unseen)
+        reason = ended.reason[:REASON_CHARACTERS]
+        return Ending(ended.outcome, reason, self._lease.begun, ended.usage, ended.unseen, self._lost)
+
+    async def _run(self, request: TurnRequest, transcript: Transcript) -> None:
+        async with self._backend.run(request) as program:
+            mail = [message.id for message in self._turn.mail]
+            with noted(self._workspace, self._turn.id, mail, program.pid, self._now_ms()):
+                await self._checkpoint("started")
+                await self._attend(program, transcript)
+
+    async def _attend(self, program: RunningTurn, transcript: Transcript) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._hold)
+            tasks.start_soon(partial(self._silence.watch, self._steps(program)))
+            async for event in program.events():
+                await self._take_in(event, transcript)
+            tasks.cancel_scope.cancel()
+
+    async def _take_in(self, event: Event, transcript: Transcript) -> None:
+        self._silence.heard()
+        match event:
+            case Output(data, stream):
+                transcript.write(data, stream)
+            case Began():
+                self._lease.begin()
+                await self._checkpoint("begun")
+            case Ended():
+                self._verdict = self._verdict or event
+            case ToolUse():
+                pass
+
+    async def _hold(self) -> None:
+        await self._lease.keep()
+        self.lose("the turn went to somebody else")
+
+    def _steps(self, program: RunningTurn) -> list[Step]:
+        return [
+            (TOLD_AT, partial(self._tell, program)),
+            (INTERRUPTED_AT, partial(self._interrupt, program)),
+            (KILLED_AT, self._kill),
+        ]
+
+    async def _tell(self, program: RunningTurn) -> None:
+        limit_s = self._silence.limit_s
+        told = await program.nudge(finish_now(TOLD_AT * limit_s, (1 - TOLD_AT) * limit_s))
+        log.warning("turn_silent", limit_s=limit_s, told=told)
+
+    async def _interrupt(self, program: RunningTurn) -> None:
+        self._interrupted = True
+        await program.interrupt()
+
+    async def _kill(self) -> None:
+        self.stop("hung", f"silent for {self._silence.limit_s:g} s")

@@ -1,0 +1,1 @@
+"""The shipped scripts, one module each, called by their file name with dashes."""

@@ -1,0 +1,1 @@
+"""Keeping the agents' loops alive, each by itself: attaching, restarting, stopping, clearing up."""

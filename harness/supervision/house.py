@@ -1,0 +1,46 @@
+"""What all agents of one harness process share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from harness.checkpoints import Checkpoint, go_on
+from mcp_tools.bearers import Bearers
+from wire.clock import Clock, SystemClock
+from wire.fleet import Push
+from wire.home import Home
+from wire.model import Request, Result
+
+R = TypeVar("R", bound=Result)
+
+
+class Client(Protocol):
+    """The harness' end of the link; `wire.client.BrokerClient` is one."""
+
+    async def call(
+        self, request: Request, result: type[R], *, as_: str | None = None, timeout_s: float = 30.0
+    ) -> R:
+        """Ask the broker."""
+        ...
+
+    def pushes(self) -> MemoryObjectReceiveStream[Push]:
+        """Give a stream of what the broker says unasked, from now on."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """One per harness process."""
+
+    home: Home
+    client: Client
+    instance: str
+    """Random, in memory only: under this name the broker knows whose turns are ours."""
+    mcp_url: Callable[[], str]
+    takeover: bool = False
+    """Whoever started us has reaped the harness before us."""
+    bearers: Bearers = field(default_factory=Bearers)
+    clock: Clock = field(default_factory=SystemClock)
+    checkpoint: Checkpoint = go_on

@@ -1,0 +1,260 @@
+"""One agent's keeper: attaches it, runs its loop, starts the loop again, and knows when to leave it alone."""
+
+import anyio
+
+from harness.backends.choose import backend_for
+from harness.backends.seat import Seat
+from harness.desk import HarnessDesk
+from harness.post import PASSING, Counter, Post, patiently
+from harness.reporting import Reporter
+from harness.supervision.house import House
+from harness.turn_loop import Hosted, TurnLoop
+from harness.workspace import Workspace
+from wire.agents import AgentsAttach, AgentsAttached, AgentsChanged, AgentsDetach
+from wire.backoff import Backoff
+from wire.errors import Conflict, QueenpostError, Stale, Unavailable
+from wire.logs import bind, get_logger
+from wire.private_files import read_secret
+from wire.settings import AgentSettings
+
+BUSY_RETRY_S = 1.0
+"""How often it looks whether a holder that lost its connection has given the agent up."""
+
+REFUSED_RETRY_S = 30.0
+"""How often it asks again for an agent that is held elsewhere: none with mail is left asleep for ever."""
+
+DETACH_S = 2.0
+
+log = get_logger("harness")
+
+
+class Keeper:
+    """One agent, for as long as this process runs. Never raises: one agent's trouble is not the others'."""
+
+    def __init__(self, agent: str, house: House) -> None:
+        self.agent = agent
+        self.held = False
+        """It is attached: we act for it."""
+        self.refusal: str | None = None
+        """Why it is not."""
+        self.settled = anyio.Event()
+        """It was attached or refused for the first time."""
+        self.done = anyio.Event()
+        """It is detached and nothing of it runs any more."""
+        self._house = house
+        self._workspace = Workspace(house.home, agent)
+        self._post = Post(house.client, agent)
+        self._reporter = Reporter(self._post)
+        self._takeover = house.takeover
+        self._restarts = Backoff(1.0, 60.0)
+        self._settings: AgentSettings | None = None
+        self._loop: TurnLoop | None = None
+        self._desk: HarnessDesk | None = None
+        self._loop_scope = anyio.CancelScope()
+        self._fenced: str | None = None
+        self._stopping = False
+        self._has_news = False
+        self._news = anyio.Event()
+        """Set and replaced when the agent may have changed; `_has_news` keeps what nobody waited for."""
+
+    async def run(self) -> None:
+        """Host the agent until told to stop."""
+        with bind(agent=self.agent):
+            while not self._stopping:
+                try:
+                    await self._live()
+                except Exception:
+                    # The outermost handler of one agent; the next loop is given the turn that was open.
+                    log.exception("loop_crashed")
+                    await self._pause(self._restarts.next_s())
+            await self._detach()
+        self.done.set()
+
+    async def _live(self) -> None:
+        """Attach and serve, once; or wait where that is not possible."""
+        self._has_news = False
+        try:
+            attached = await patiently(lambda: self._attach(self._house.client))
+        except Conflict as exc:
+            may_end_soon = exc.details.get("connected") is False
+            self._refuse(
+                exc.message, "the former harness may come back" if may_end_soon else "held elsewhere"
+            )
+            if not may_end_soon:
+                self.settled.set()
+            await self._pause(BUSY_RETRY_S if may_end_soon else REFUSED_RETRY_S)
+        except QueenpostError as exc:
+            self._refuse(exc.message, "refused")
+            self.settled.set()
+            await self._pause(None)
+        else:
+            await self._serve(attached)
+
+    async def _attach(self, counter: Counter) -> AgentsAttached:
+        request = AgentsAttach(
+            agent=self.agent,
+            instance=self._house.instance,
+            agent_token=read_secret(self._workspace.token_file),
+            takeover=self._takeover,
+        )
+        attached = await counter.call(request, AgentsAttached)
+        self._takeover = False  # only the harness before us was reaped, not one that comes later
+        self.held, self.refusal = True, None
+        return attached
+
+    def _refuse(self, reason: str, why: str) -> None:
+        """Note why the agent is not hosted, and say so once."""
+        self.held = False
+        if self.refusal is None:
+            log.warning("agent_not_held", why=why, reason=reason)
+        self.refusal = reason
+
+    async def _serve(self, attached: AgentsAttached) -> None:
+        self._settings = attached.settings
+        desk = HarnessDesk(self._post, attached.role)
+        token = self._house.bearers.issue(desk)
+        try:
+            loop = await self._loop_for(attached, desk, token)
+            self.settled.set()
+            if loop is not None:
+                await self._run_loop(loop, desk)
+        finally:
+            self._house.bearers.revoke(self.agent)
+
+    async def _loop_for(self, attached: AgentsAttached, desk: HarnessDesk, token: str) -> TurnLoop | None:
+        seat = Seat(self._workspace, attached.settings, self._house.mcp_url(), token)
+        backend = backend_for(seat)
+        if backend is None:
+            await self._detach()
+            self._refuse(
+                "its backend is 'none': nothing is run for it; set `backend` to host it", "not hosted"
+            )
+            self.settled.set()
+            await self._pause(None)
+            return None
+        self._workspace.make()
+        probe = await backend.probe()
+        if probe.problem:
+            log.warning("program_not_ready", reason=probe.problem)
+        log.info(
+            "agent_hosted", epoch=attached.epoch, backend=attached.settings.backend, version=probe.version
+        )
+        return TurnLoop(
+            Hosted(
+                self._post,
+                backend,
+                desk,
+                self._reporter,
+                self._workspace,
+                attached.settings,
+                self._house.clock,
+                secrets=(token,),
+                checkpoint=self._house.checkpoint,
+            )
+        )
+
+    async def _run_loop(self, loop: TurnLoop, desk: HarnessDesk) -> None:
+        self._loop, self._desk, self._fenced = loop, desk, None
+        try:
+            with anyio.CancelScope() as self._loop_scope:
+                if not self._stopping:
+                    await loop.run()
+                    self._restarts.reset()
+        except Stale as exc:
+            self._fenced = exc.message
+        finally:
+            self._loop = self._desk = None
+        if self._fenced is not None:
+            self._refuse(self._fenced, "fenced")
+            await self._pause(None)
+
+    async def _pause(self, seconds: float | None) -> None:
+        """Wait so long, or until there are news of the agent."""
+        with anyio.move_on_after(seconds):
+            if not self._has_news and not self._stopping:
+                await self._news.wait()
+
+    async def _detach(self) -> None:
+        if self.held:
+            self.held = False
+            try:
+                await self._house.client.call(
+                    AgentsDetach(agent=self.agent), AgentsChanged, timeout_s=DETACH_S
+                )
+            except QueenpostError as exc:
+                log.info("agent_not_detached", reason=exc.message)
+
+    # --- what happens outside -----------------------------------------------------------------------
+
+    async def on_link(self, link: Counter) -> None:
+        """There is a new link: be the same instance on it, and take the open turn back.
+
+        Raises:
+            Unavailable: not now; the link is to be made again.
+        """
+        if not self.held:
+            return
+        try:
+            attached = await self._attach(link)
+        except PASSING as exc:
+            raise Unavailable(exc.message) from exc
+        except QueenpostError as exc:
+            self.fence(exc.message)
+            return
+        await self._take_turn_back(link)
+        await self._reporter.again(link)
+        self._compare(attached)
+
+    async def _take_turn_back(self, link: Counter) -> None:
+        turn = self._desk.open if self._desk else None
+        if turn is None:
+            return
+        try:
+            await turn.reconcile(link)
+        except PASSING as exc:
+            raise Unavailable(exc.message) from exc
+        except QueenpostError as exc:
+            if self._loop is not None:
+                self._loop.lose_turn(exc.message)
+
+    async def refresh(self) -> None:
+        """The agent may have other settings: its loop is then started again, behind the turn that runs."""
+        self.tell()
+        if self.held:
+            try:
+                self._compare(await self._attach(self._house.client))
+            except QueenpostError as exc:
+                log.debug("agent_not_refreshed", agent=self.agent, reason=exc.message)
+
+    def _compare(self, attached: AgentsAttached) -> None:
+        if self._loop is not None and attached.settings != self._settings:
+            log.info("settings_changed", agent=self.agent)
+            self._loop.leave()
+
+    def tell(self) -> None:
+        """There are news of the agent: what was refused is tried again, a rest is over."""
+        self._has_news = True
+        self._news.set()
+        self._news = anyio.Event()
+        if self._loop is not None:
+            self._loop.wake()
+
+    def fence(self, reason: str) -> None:
+        """The agent is somebody else's now: end its program, leave it alone until there are news."""
+        self._fenced = reason
+        self.held = False
+        if self._loop is not None:
+            self._loop.lose(reason)
+
+    def restart_loop(self) -> None:
+        """The broker sees mail and nobody waiting for it: the loop is stuck, unless it said that it rests."""
+        if self._loop is not None and not self._loop.resting:
+            log.warning("loop_restarted", agent=self.agent)
+            self._loop_scope.cancel()
+
+    def stop(self) -> None:
+        """End the agent's program and detach; `done` tells when that has happened."""
+        self._stopping = True
+        self.tell()
+        if self._loop is not None:
+            self._loop.stop()

@@ -1,0 +1,245 @@
+"""The turn loop of one agent: wait → compose → run → record → close, for as long as it is wanted.
+
+Only a turn leases mail, and only a turn that was closed as completed has handled it: whatever happens
+between two lines of `run`, the mail comes again. Who restarts the loop is `harness.supervision`'s business.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import anyio
+
+from harness.backends.protocol import Backend, NotStartedError
+from harness.checkpoints import Checkpoint, go_on
+from harness.crashes import Crashes
+from harness.desk import HarnessDesk
+from harness.lease import Lease
+from harness.open_turn import OpenTurn
+from harness.post import Post
+from harness.prompting import compose, read_role_prompt
+from harness.reporting import Reporter
+from harness.run import Ending, Run
+from harness.workspace import Workspace
+from wire.agents import AgentsWho, AgentsWhoami, Reported
+from wire.clock import Clock
+from wire.errors import Closed, Stale, Unknown
+from wire.logs import bind, get_logger
+from wire.settings import AgentSettings
+from wire.turns import Outcome, Turn, TurnsClose, TurnsClosed, TurnsOpen, TurnsOpened, is_counted
+
+FIRST_REST_S, LONGEST_REST_S = 1.0, 60.0
+FAILED_REST_S = 300.0
+"""After a crash loop; news of the agent's settings end it at once."""
+
+WANTED: frozenset[Outcome] = frozenset({"completed", "interrupted", "stopped", "suspended"})
+"""Ends after which the next turn may begin at once."""
+
+log = get_logger("turn")
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """All that the loop works with."""
+
+    post: Post
+    backend: Backend
+    desk: HarnessDesk
+    reporter: Reporter
+    workspace: Workspace
+    settings: AgentSettings
+    clock: Clock
+    secrets: tuple[str, ...] = ()
+    """Masked in transcripts."""
+    checkpoint: Checkpoint = go_on
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+
+
+class TurnLoop:
+    """One agent's loop. Made for a single use: a restarted loop is a new one."""
+
+    def __init__(self, hosted: Hosted) -> None:
+        self._hosted = hosted
+        self._crashes = Crashes()
+        self._rests = 0
+        """Failures in a row that were not the fault of the mail."""
+        self._pause = anyio.CancelScope()
+        """Where the loop waits without a program: for mail, or for better times."""
+        self._run: Run | None = None
+        self._leaving = False
+        self._verdict: Callable[[Run], None] | None = None
+        """What ends the program that runs, or the next one before it starts."""
+        self.resting = False
+        """It does not look for mail for a while, and has said so."""
+
+    async def run(self) -> None:
+        """Serve turns until told to leave.
+
+        Raises:
+            Stale: another instance works for the agent.
+        """
+        turn: Turn | None = None
+        while turn is not None or not self._leaving:
+            turn = turn or await self._wait()
+            if turn is None:
+                continue
+            with self._hosted.desk.serving(turn) as open_turn, bind(turn=turn.id):
+                try:
+                    prompt = await self._compose(turn)
+                    ending = await self._run_program(turn, open_turn, prompt)
+                except NotStartedError as exc:
+                    ending = Ending(exc.outcome, exc.reason)
+                self._record(turn, ending)
+                turn = await self._close(open_turn, ending)
+            await self._rest(ending)
+
+    # --- the five steps -----------------------------------------------------------------------------
+
+    async def _wait(self) -> Turn | None:
+        """Park until there is mail; None when the wait passed without any, or was ended."""
+        await self._hosted.reporter.say("idle")
+        with anyio.CancelScope() as self._pause:
+            if not self._leaving:
+                opened = await self._hosted.post.insist(TurnsOpen(), TurnsOpened)
+                await self._hosted.checkpoint("opened")
+                return opened.turn
+        return None
+
+    async def _compose(self, turn: Turn) -> str | None:
+        """Write the prompt; None where the program already holds the mail."""
+        await self._hosted.reporter.say("working")
+        if turn.carried and self._hosted.backend.resident:
+            return None
+        who = await self._hosted.post.insist(AgentsWhoami(), AgentsWho)
+        prompt = compose(turn, who, self._role_prompt())
+        await self._hosted.checkpoint("composed")
+        return prompt
+
+    async def _run_program(self, turn: Turn, open_turn: OpenTurn, prompt: str | None) -> Ending:
+        """Run the program over the turn, renewing the lease while it lives."""
+        hosted = self._hosted
+        lease = Lease(open_turn, hosted.post)
+        self._run = Run(
+            turn,
+            hosted.backend,
+            lease,
+            hosted.workspace,
+            silence_s=hosted.settings.silence_s,
+            secrets=hosted.secrets,
+            now_ms=hosted.clock.wall_ms,
+            checkpoint=hosted.checkpoint,
+        )
+        if self._verdict is not None:
+            self._verdict(self._run)
+        ending = await self._run(prompt)
+        self._run = None
+        await hosted.checkpoint("ran")
+        return ending
+
+    def _record(self, turn: Turn, ending: Ending) -> None:
+        """Write the one line that says it all."""
+        log.info(
+            "turn_ended",
+            outcome=ending.outcome,
+            reason=ending.reason or None,
+            mail=[mail.id for mail in turn.mail],
+            begun=ending.begun,
+            seconds=round(ending.seconds, 3),
+            output_bytes=ending.output_bytes,
+        )
+
+    async def _close(self, turn: OpenTurn, ending: Ending) -> Turn | None:
+        """Tell the broker, however long it is away; give the turn that holds what was carried."""
+        turn.shut()
+        if ending.lost:
+            return None
+        if ending.outcome == "completed":
+            await turn.settle()
+        await self._hosted.checkpoint("settled")
+        request = TurnsClose(
+            turn=turn.id,
+            outcome=ending.outcome,
+            begun=ending.begun,
+            reason=_why(ending),
+            usage=ending.usage,
+            carry=list(ending.unseen),
+        )
+        try:
+            closed = await self._hosted.post.insist(request, TurnsClosed)
+        except (Stale, Closed, Unknown) as exc:
+            log.warning("turn_closed_too_late", reason=exc.message)
+            return None
+        await self._hosted.checkpoint("closed")
+        return closed.next
+
+    # --- between turns ------------------------------------------------------------------------------
+
+    async def _rest(self, ending: Ending) -> None:
+        """After a failure that was not the mail's fault, look for mail again later and later: no hot loop."""
+        if ending.outcome == "completed":
+            self._rests = 0
+            self._crashes.clear()
+        elif ending.outcome == "crashed" and self._crashes.note():
+            await self._rest_for("failed", FAILED_REST_S, ending)
+        elif ending.lost or not (ending.outcome in WANTED or is_counted(ending.outcome, begun=ending.begun)):
+            seconds = min(FIRST_REST_S * 2**self._rests, LONGEST_REST_S)
+            self._rests += 1
+            await self._rest_for("parked", seconds, ending)
+
+    async def _rest_for(self, state: Reported, seconds: float, ending: Ending) -> None:
+        if self._leaving:
+            return
+        self.resting = True
+        await self._hosted.reporter.say(
+            state, _why(ending), self._hosted.clock.wall_ms() + int(seconds * 1000)
+        )
+        log.warning("agent_rests", state=state, seconds=seconds, reason=_why(ending))
+        with anyio.CancelScope() as self._pause:
+            if not self._leaving:
+                await self._hosted.sleep(seconds)
+        self.resting = False
+
+    def _role_prompt(self) -> str:
+        prompt = self._hosted.settings.prompt
+        try:
+            return read_role_prompt(self._hosted.workspace.resolve(prompt) if prompt else None)
+        except (OSError, ValueError) as exc:
+            raise NotStartedError("missing_program", f"the role prompt cannot be read: {exc}") from exc
+
+    # --- from outside -------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """End a rest: what stood in the way may be gone."""
+        if self.resting:
+            self._pause.cancel()
+
+    def leave(self) -> None:
+        """End the loop behind the turn that runs, if one does."""
+        self._leaving = True
+        self._pause.cancel()
+
+    def stop(self) -> None:
+        """End the loop and the program that runs; its turn is closed as stopped."""
+        self._end(lambda run: run.stop("stopped", "the harness is stopping"))
+
+    def lose(self, reason: str) -> None:
+        """End the loop and the program that runs: the turn is not ours any more."""
+        self._end(lambda run: run.lose(reason))
+
+    def lose_turn(self, reason: str) -> None:
+        """End the program that runs; the loop goes on with the next turn."""
+        if self._run is not None:
+            self._run.lose(reason)
+
+    def _end(self, verdict: Callable[[Run], None]) -> None:
+        self._verdict = verdict
+        self.leave()
+        if self._run is not None:
+            verdict(self._run)
+
+
+def _why(ending: Ending) -> str:
+    """Say why a turn ended, with the program's last words where it failed."""
+    if ending.outcome == "completed":
+        return ending.reason
+    words = f"; last words: {ending.last_words}" if ending.last_words else ""
+    return f"{ending.outcome}: {ending.reason}{words}"[:1900]

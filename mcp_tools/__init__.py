@@ -1,0 +1,1 @@
+"""The tools an agent works with, over MCP: stdio for plain clients, HTTP where a harness hosts the agent."""

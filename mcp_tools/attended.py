@@ -1,0 +1,197 @@
+"""The desk of a plain client: an agent without harness. Its turns open with the first mail it takes.
+
+It acks only what the client says or shows to be handled: `done=ID`, or the next recv that waits (DESIGN 5.4).
+It does not end turns by itself: leaving does, and then everything unacked goes back.
+"""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import Protocol, Self, TypeVar
+
+import anyio
+from anyio.abc import TaskGroup
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from mcp_tools.attendance import Attendance
+from mcp_tools.desk import Received
+from wire.agents import AgentsAttached, AgentsChanged, AgentsDetach
+from wire.errors import Closed, Conflict, Denied, QueenpostError, Stale
+from wire.fleet import Push
+from wire.inbox import InboxPeek, InboxPeeked
+from wire.logs import get_logger
+from wire.model import Request, Result
+from wire.settings import Role
+from wire.turns import (
+    RENEW_EVERY_S,
+    TurnsGiveBack,
+    TurnsGivenBack,
+    TurnsRenew,
+    TurnsRenewed,
+    TurnsTake,
+    TurnsTaken,
+)
+
+R = TypeVar("R", bound=Result)
+
+CALL_S = 30.0
+LEAVE_S = 1.0
+"""Bound on detaching; should it not suffice, the end of the connection does the same."""
+
+HOSTED = "a harness works for this agent and hands it this mail in a turn"
+FIRST_FINISH = "nothing more until what you have is handled: say so with done=ID, or call recv with a wait"
+
+log = get_logger("mcp")
+
+
+class Broker(Protocol):
+    """What is needed of `wire.client.BrokerClient`."""
+
+    async def call(
+        self,
+        request: Request,
+        result: type[R],
+        *,
+        timeout_s: float = ...,
+        on_late: Callable[[R], None] | None = None,
+    ) -> R:
+        """See `BrokerClient.call`."""
+        ...
+
+    def pushes(self) -> MemoryObjectReceiveStream[Push]:
+        """See `BrokerClient.pushes`."""
+        ...
+
+
+class AttendedDesk:
+    """A `Desk` over a connection that said hello with the agent's own token."""
+
+    def __init__(self, broker: Broker, attendance: Attendance, role: Role) -> None:
+        self.agent = attendance.agent
+        self.role: Role = role
+        self._broker = broker
+        self._attendance = attendance
+        self._attaching = anyio.Lock()
+        self._tasks: TaskGroup
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[Self]:
+        """Keep the turn alive while the client is; on leaving, close it and let the agent go."""
+        async with anyio.create_task_group() as self._tasks:
+            self._tasks.start_soon(self._keep_renewed)
+            try:
+                yield self
+            finally:
+                await self._leave()
+                self._tasks.cancel_scope.cancel()
+
+    async def call(self, request: Request, result: type[R], *, timeout_s: float = CALL_S) -> R:
+        """See `Desk`."""
+        return await self._broker.call(request, result, timeout_s=timeout_s)
+
+    async def recv(self, *, maximum: int, wait_s: float, done: str | None) -> Received:
+        """See `Desk`. Attaches first; where a harness holds the agent it only looks."""
+        # Only what the client had before it made this call: a call sent in parallel proves nothing.
+        handled = done or (self._attendance.last_handed if wait_s else None)
+        request = TurnsTake(max=maximum, wait_s=wait_s, done=handled)
+        try:
+            taken = await self._take(request)
+        except Conflict as exc:
+            if exc.details.get("holder") != "harness":
+                raise
+            return await self._peek(maximum, wait_s)
+        note = FIRST_FINISH if taken.exhausted else None
+        return Received(taken.mail, taken.waiting, taken.turn, peek=False, note=note)
+
+    async def _take(self, request: TurnsTake) -> TurnsTaken:
+        try:
+            taken = await self._take_attached(request)
+        except (Denied, Stale) as exc:
+            if isinstance(exc, Denied) and self._attendance.attached:
+                raise
+            # We were gone for too long, or somebody else has the agent now: attaching tells.
+            self._attendance.lapse()
+            taken = await self._take_attached(request)
+        self._attendance.took(taken, request.done)
+        return taken
+
+    async def _take_attached(self, request: TurnsTake) -> TurnsTaken:
+        await self._attach()
+        return await self._broker.call(request, TurnsTaken, timeout_s=CALL_S, on_late=self._return)
+
+    async def _attach(self) -> None:
+        async with self._attaching:
+            if not self._attendance.attached:
+                attached = await self._broker.call(
+                    self._attendance.request(), AgentsAttached, timeout_s=CALL_S
+                )
+                self._attendance.attach(attached)
+
+    def _return(self, taken: TurnsTaken) -> None:
+        """Somebody asked for this mail and left before it came."""
+        if taken.mail:
+            late = Received(taken.mail, taken.waiting, taken.turn, peek=False, note=None)
+            self._tasks.start_soon(self.give_back, late)
+
+    async def give_back(self, received: Received) -> None:
+        """See `Desk`."""
+        ids = [mail.id for mail in received.mail]
+        self._attendance.forget(ids)
+        if received.turn is None or not ids:
+            return
+        try:
+            await self._broker.call(
+                TurnsGiveBack(turn=received.turn, ids=ids), TurnsGivenBack, timeout_s=CALL_S
+            )
+        except QueenpostError as exc:
+            # The lease ends with the turn at the latest; until then nobody else gets the mail.
+            log.warning("mail_not_given_back", agent=self.agent, mail=ids, code=exc.code, reason=exc.message)
+
+    async def written(self, received: Received) -> None:
+        """See `Desk`."""
+        self._attendance.written(received.turn, [mail.id for mail in received.mail])
+
+    async def _peek(self, maximum: int, wait_s: float) -> Received:
+        with self._broker.pushes() as pushes:
+            peeked = await self._look(maximum)
+            with anyio.move_on_after(wait_s):
+                while not peeked.mail:
+                    await self._mail_waiting(pushes)
+                    peeked = await self._look(maximum)
+        behind = max(peeked.waiting - len(peeked.mail), 0)
+        return Received(peeked.mail, behind, None, peek=True, note=HOSTED)
+
+    async def _look(self, maximum: int) -> InboxPeeked:
+        return await self._broker.call(InboxPeek(max=maximum), InboxPeeked, timeout_s=CALL_S)
+
+    async def _mail_waiting(self, pushes: MemoryObjectReceiveStream[Push]) -> None:
+        """Wait until there may be mail; a `gap` says that we might have missed it."""
+        try:
+            while (await pushes.receive()).event not in {"mail_waiting", "gap"}:
+                pass
+        except anyio.EndOfStream:
+            raise Closed("the connection to the broker is closed") from None
+
+    async def _keep_renewed(self) -> None:
+        while True:
+            await anyio.sleep(RENEW_EVERY_S)
+            if (turn := self._attendance.turn) is not None:
+                await self._renew(turn)
+
+    async def _renew(self, turn: str) -> None:
+        try:
+            await self._broker.call(TurnsRenew(turn=turn, begun=True), TurnsRenewed, timeout_s=RENEW_EVERY_S)
+        except (Stale, Closed):
+            # All of it was handled, or it lapsed; the next mail opens another one.
+            self._attendance.ended(turn)
+        except QueenpostError as exc:
+            log.info("turn_not_renewed", agent=self.agent, turn=turn, code=exc.code)
+
+    async def _leave(self) -> None:
+        """Detach, which closes the turn as interrupted."""
+        if not self._attendance.attached:
+            return
+        with anyio.move_on_after(LEAVE_S, shield=True):
+            try:
+                await self._broker.call(AgentsDetach(agent=self.agent), AgentsChanged, timeout_s=LEAVE_S)
+            except QueenpostError as exc:
+                log.info("detach_failed", agent=self.agent, code=exc.code)

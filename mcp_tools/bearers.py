@@ -1,0 +1,37 @@
+"""The bearer tokens of hosted agents: made at harness start, good on its loopback port only, never stored."""
+
+import hashlib
+import hmac
+import secrets
+
+from mcp_tools.desk import Desk
+
+
+class Bearers:
+    """Token to desk. Keeps digests only, so that no listing or dump of this process' state holds a token."""
+
+    def __init__(self) -> None:
+        self._desks: dict[str, tuple[bytes, Desk]] = {}
+
+    def issue(self, desk: Desk) -> str:
+        """Make the token of an agent; an earlier one of the same agent is void from now on."""
+        token = secrets.token_urlsafe(32)
+        self._desks[desk.agent] = (_digest(token), desk)
+        return token
+
+    def revoke(self, agent: str) -> None:
+        """Void the token of an agent."""
+        self._desks.pop(agent, None)
+
+    def __call__(self, token: str) -> Desk | None:
+        """Find the desk of a token, comparing with every one in constant time."""
+        digest = _digest(token)
+        found: Desk | None = None
+        for known, desk in self._desks.values():
+            if hmac.compare_digest(known, digest):
+                found = desk
+        return found
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

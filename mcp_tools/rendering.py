@@ -1,0 +1,94 @@
+"""Mail as a model reads it: each message in a frame that no body can end or imitate.
+
+The harness uses `render_mail` for its wake prompt too. What a message may cause is bounded elsewhere.
+"""
+
+import re
+import secrets
+from collections.abc import Iterable, Sequence
+
+from mcp_tools.desk import Received
+from wire.escaping import escape
+from wire.inbox import EarlierSend, Mail
+
+MAX_REPLY_BYTES = 24 * 1024
+"""Of one tool result. A single message that is longer is still handed over whole."""
+
+EMPTY = "(empty)"
+PEEK = "(peek: shown, not taken; it stays in the inbox and comes again in a turn)"
+BROADCAST = "this was a broadcast and may not need any action from you"
+
+_BOUNDARY_BYTES = 5
+"""Short, as each message pays for it twice: that no mail contains it is checked, not hoped for."""
+_TRAILER_BYTES = 1024
+"""Kept free for the lines around the frames."""
+_EARLIER_SHOWN = 8
+_EXCERPT_CHARACTERS = 100
+_NOT_A_NAME = re.compile(r"[^A-Za-z0-9*._:/-]")
+
+
+def draw_boundary(mail: Iterable[Mail]) -> str:
+    """Draw the boundary of one rendering, after its mail was leased: nothing in the mail contains it."""
+    text = "\n".join(part for message in mail for part in _untrusted(message))
+    while (boundary := secrets.token_hex(_BOUNDARY_BYTES)) in text:
+        pass
+    return boundary
+
+
+def _untrusted(message: Mail) -> list[str]:
+    return [message.body, *(earlier.excerpt for earlier in message.earlier)]
+
+
+def render_mail(mail: Mail, boundary: str) -> str:
+    """Put one message into its frame; a message that was handed over before says so above it."""
+    frame = f"<mail-{boundary}{_attributes(mail)}>\n{escape(mail.body)}\n</mail-{boundary}>"
+    return f"{_redelivery(mail, boundary)}\n{frame}" if mail.attempt > 1 else frame
+
+
+def _attributes(mail: Mail) -> str:
+    pairs = [("id", mail.id), ("from", mail.sender), ("kind", mail.kind), ("in_reply_to", mail.in_reply_to)]
+    shown = "".join(f' {name}="{_name(value)}"' for name, value in pairs if value is not None)
+    attempt = f' attempt="{mail.attempt}"' if mail.attempt > 1 else ""
+    return f'{shown}{attempt} note="{BROADCAST}"' if mail.broadcast else f"{shown}{attempt}"
+
+
+def _name(text: str) -> str:
+    """Names and ids are safe by their patterns; a newer broker must not be able to break a frame either."""
+    return _NOT_A_NAME.sub("_", text[:64])
+
+
+def _redelivery(mail: Mail, boundary: str) -> str:
+    banner = f"(redelivered, attempt {mail.attempt}: an earlier turn with {_name(mail.id)} did not finish"
+    if not mail.earlier:
+        return f"{banner}; check what is already done)"
+    sends = "\n".join(_earlier(earlier) for earlier in mail.earlier[:_EARLIER_SHOWN])
+    more = len(mail.earlier) - _EARLIER_SHOWN
+    rest = f"\n(+{more} more)" if more > 0 else ""
+    return f"{banner}, but it had already sent:)\n<sent-{boundary}>\n{sends}{rest}\n</sent-{boundary}>"
+
+
+def _earlier(earlier: EarlierSend) -> str:
+    words = " ".join(earlier.excerpt.split())
+    short = words if len(words) <= _EXCERPT_CHARACTERS else f"{words[: _EXCERPT_CHARACTERS - 1]}…"
+    return f"{_name(earlier.id)} to {_name(earlier.to)}: {escape(short)}"
+
+
+def how_many_fit(mail: Sequence[Mail], boundary: str) -> int:
+    """Count the messages from the first on that one reply can hold; at least one, if there is any."""
+    room = MAX_REPLY_BYTES - _TRAILER_BYTES
+    for number, message in enumerate(mail):
+        room -= len(render_mail(message, boundary).encode()) + 1
+        if room < 0:
+            return max(number, 1)
+    return len(mail)
+
+
+def render_received(received: Received, boundary: str, notes: Sequence[str] = ()) -> str:
+    """Write the whole result of a recv: notes, the framed mail, what still waits."""
+    lines = [f"({note})" for note in (*notes, received.note) if note]
+    if received.peek:
+        lines.append(PEEK)
+    lines += [render_mail(message, boundary) for message in received.mail] or [EMPTY]
+    if received.waiting:
+        lines.append(f"(+{received.waiting} more waiting: recv_batch)")
+    return "\n".join(lines)

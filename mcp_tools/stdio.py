@@ -1,0 +1,76 @@
+"""The tools over stdio, for a plain client that holds its agent itself (DESIGN 5.4). Both protocol eras.
+
+Ends with its input or on SIGTERM; either way unhandled mail is back before the process is gone.
+"""
+
+import signal
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import cast
+
+import anyio
+from mcp.server.stdio import stdio_server
+
+from mcp_tools.attendance import Attendance
+from mcp_tools.attended import AttendedDesk
+from mcp_tools.desk import Desk
+from mcp_tools.handover import Place
+from mcp_tools.pipes import LineReader, LineWriter, claim_standard_streams
+from mcp_tools.server import build_server
+from wire.agents import AgentsWho, AgentsWhoami
+from wire.client import BrokerClient
+from wire.logs import get_logger
+
+HOW_MAIL_IS_HANDLED = (
+    "Mail that recv gave you counts as handled once you answer it with send and in_reply_to, pass its id as "
+    "done, or call recv with wait_seconds again. Anything else comes back after this session."
+)
+"""Instructions for a client without harness; where a harness runs the turns, it says how."""
+
+log = get_logger("mcp")
+
+
+async def serve(socket_path: Path, agent: str, token: Callable[[], str]) -> None:
+    """Be the agent's MCP server until the input ends or a signal comes.
+
+    Raises:
+        Unavailable: no broker listens.
+        Denied: the token is not the agent's.
+    """
+    wire_in, wire_out = claim_standard_streams()
+    async with anyio.create_task_group() as group:
+        group.start_soon(_stop_on_signal, group.cancel_scope)
+        async with attend(socket_path, agent, token) as desk:
+            await _serve_streams(desk, wire_in, wire_out)
+        group.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def attend(socket_path: Path, agent: str, token: Callable[[], str]) -> AsyncGenerator[AttendedDesk]:
+    """Connect as the agent. Taking mail attaches; leaving gives back what was not handled."""
+    attendance = Attendance(agent)
+    async with BrokerClient(socket_path, token, "mcp", on_link=attendance.on_link) as client:
+        who = await client.call(AgentsWhoami(), AgentsWho)
+        async with AttendedDesk(client, attendance, who.role).open() as desk:
+            yield desk
+
+
+async def _serve_streams(desk: Desk, wire_in: int, wire_out: int) -> None:
+    place = Place(desk)
+    server = build_server(desk.role, lambda _: place, instructions=HOW_MAIL_IS_HANDLED)
+    source = cast("anyio.AsyncFile[str]", LineReader(wire_in))
+    sink = cast("anyio.AsyncFile[str]", LineWriter(wire_out, place.sent))
+    try:
+        async with stdio_server(source, sink) as (read, write):
+            await server.run(read, write, server.create_initialization_options())
+    except* OSError:
+        log.info("client_gone", agent=desk.agent)
+
+
+async def _stop_on_signal(scope: anyio.CancelScope) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for number in signals:
+            log.info("stopping", signal=number)
+            scope.cancel()
+            return

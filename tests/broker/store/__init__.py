@@ -1,0 +1,1 @@
+"""The store engine, on real SQLite files."""

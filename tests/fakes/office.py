@@ -1,0 +1,488 @@
+"""The post office without its edge: the real store and the real services, driven by hand.
+
+The clock stands still until it is moved; there is no thread and no socket, and the rules of the edge (who may
+call what) are not here either. Each verb runs its command in a commit of its own: `office.send(alice, "bob")`.
+With `.call` it is only made, so that several can share one commit:
+`office.commit(office.send.call(alice, "bob"), office.open.call(bob))`.
+
+Long because it has one verb for each command of the broker.
+"""
+
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+
+from broker.services import agents, apply, credentials, holders, inbox, letters, settling, turns, wakeups
+from broker.services.callers import OPERATOR, Caller, Rules
+from broker.services.replies import once
+from broker.store.database import Database, memory_database, open_database
+from broker.store.group import Batch, Command, Group, Job, Outcome, Ticket, Withdrawal
+from broker.store.readers import Reader, Readers
+from broker.store.tx import Effects, Row, SqlValue, Tx
+from wire import agents as wire_agents
+from wire import inbox as wire_inbox
+from wire import turns as wire_turns
+from wire.clock import FakeClock
+from wire.fleet import Change
+from wire.settings import AgentSettings, Limits, Settings
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+OPERATOR_CALLER = Caller("operator", OPERATOR)
+HARNESS_CALLER = Caller("harness", "harness")
+
+
+def by_token(name: str) -> Caller:
+    """Speak for an agent with nothing but its own token: a client that has attached nothing."""
+    return Caller("agent", name, attended=True)
+
+
+class Call(Generic[T]):
+    """A command on its way through an office, and how it ended."""
+
+    def __init__(self, office: "FakeOffice", command: Command[T]) -> None:
+        self.outcome: Outcome[T] | None = None
+        """None until it was committed; a parked one, until it was settled."""
+        self.statements = 0
+        """How many its last run issued."""
+        self._office = office
+        self._command = command
+        self.submission: Job[Any] = Job(self._run, self._settle)
+
+    def parked(self, agent: str, wait_s: float) -> "Call[T]":
+        """Make it wait for mail of an agent, for so long from now at most."""
+        until_ms = self._office.clock.now_ms() + int(wait_s * 1000)
+        self.submission = Ticket(self._run, self._settle, agent, until_ms)
+        return self
+
+    @property
+    def waits(self) -> bool:
+        """Say whether it is still parked."""
+        return self.outcome is None
+
+    def get(self) -> T:
+        """Give its value.
+
+        Raises:
+            QueenpostError: it was refused.
+        """
+        assert self.outcome is not None, "it is still parked, or was never committed"
+        return self.outcome.get()
+
+    def withdraw(self) -> None:
+        """Wait no longer."""
+        assert isinstance(self.submission, Ticket)
+        self._office.submit(Withdrawal(self.submission))
+
+    def _run(self, tx: Tx) -> T:
+        try:
+            return self._command(tx)
+        finally:
+            self.statements = tx.statements
+
+    def _settle(self, outcome: Outcome[Any]) -> None:
+        assert self.outcome is None, "a job is settled once"
+        self.outcome = outcome
+
+
+class Verb(Generic[P, T]):
+    """One act of an office: called, it is committed at once."""
+
+    def __init__(self, office: "FakeOffice", make: Callable[P, Command[T]]) -> None:
+        self._office = office
+        self._make = make
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Commit it alone and give its value, or raise what it was refused with."""
+        call = self.call(*args, **kwargs)
+        self._office.commit(call)
+        return call.get()
+
+    def call(self, *args: P.args, **kwargs: P.kwargs) -> Call[T]:
+        """Make it, to be committed later."""
+        return Call(self._office, self._make(*args, **kwargs))
+
+
+class Act(Generic[P, T]):
+    """Turns a method that makes a command into a `Verb`."""
+
+    def __init__(self, make: "Callable[Concatenate[FakeOffice, P], Command[T]]") -> None:
+        self._make: Callable[..., Command[T]] = make
+        self.__doc__ = make.__doc__
+
+    @overload
+    def __get__(self, office: None, owner: type) -> "Act[P, T]": ...
+    @overload
+    def __get__(self, office: "FakeOffice", owner: type) -> Verb[P, T]: ...
+    def __get__(self, office: "FakeOffice | None", owner: type) -> "Act[P, T] | Verb[P, T]":
+        return self if office is None else Verb(office, partial(self._make, office))
+
+
+class FakeOffice:
+    """A home with its database, a group over it, and a clock. A context manager."""
+
+    def __init__(self, folder: Path | None = None, *, limits: Limits | None = None) -> None:
+        """Open a new office; without a folder it lives in memory: quick, and gone when closed."""
+        self.clock = FakeClock()
+        self.rules = Rules(limits or Limits())
+        self.effects = Effects()
+        """Everything that every commit so far asked for."""
+        self.last = Batch()
+        self._path = folder / "broker.db" if folder is not None else None
+        self._keys = 0
+        self._instances: Counter[str] = Counter()
+        self.database = self._opened()
+        self.group = Group(self.database, self.clock, wakeups.next_due)
+        self.start()
+
+    def __enter__(self) -> "FakeOffice":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.database.close()
+
+    def _opened(self) -> Database:
+        return memory_database() if self._path is None else open_database(self._path, self.clock)
+
+    def restart(self) -> None:
+        """End the broker and start another one on the same home; what was parked is gone."""
+        if self._path is not None:
+            self.database.close()
+            self.database = self._opened()
+        self.group = Group(self.database, self.clock, wakeups.next_due)
+        self.start()
+
+    # --- committing ---------------------------------------------------------------------------------
+
+    def submit(self, *submissions: Job[Any] | Withdrawal) -> Batch:
+        """Commit jobs together and tell each how it ended."""
+        self.last = self.group.commit(submissions)
+        for settlement in self.last.settled:
+            settlement.job.done(settlement.outcome)
+        self.effects.add(self.last.effects)
+        return self.last
+
+    def commit(self, *calls: Call[Any]) -> Batch:
+        """Commit calls together, in their order."""
+        return self.submit(*(call.submission for call in calls))
+
+    def do(self, command: Command[T]) -> T:
+        """Commit any command alone."""
+        call = Call(self, command)
+        self.commit(call)
+        return call.get()
+
+    def key(self) -> str:
+        """Make a key that was never used."""
+        self._keys += 1
+        return f"key-{self._keys}"
+
+    def due(self) -> Batch:
+        """Do what is due at this instant; also ends waits whose time is up."""
+        return self.submit(Job(wakeups.run_due, lambda _: None))
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass, then do what is due."""
+        self.clock.advance(int(seconds * 1000))
+        self.due()
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        """Give the fields of every log line of one event so far."""
+        return [fields for name, fields in self.effects.logs if name == event]
+
+    def pushed(self, event: str) -> list[str | None]:
+        """Give the agent of every push of one event so far."""
+        return [push.agent for push in self.effects.pushes if push.event == event]
+
+    # --- looking ------------------------------------------------------------------------------------
+
+    def rows(self, sql: str, **params: SqlValue) -> list[Row]:
+        """Read with a statement of the test's own."""
+        return self.database.connection.execute(sql, params).fetchall()
+
+    def row(self, sql: str, **params: SqlValue) -> Row:
+        """Read one row, which has to be there."""
+        (row,) = self.rows(sql, **params)
+        return row
+
+    def damage(self, sql: str, **params: SqlValue) -> None:
+        """Change the file behind the services' back, as a bad disk or a test's set-up would."""
+        self.database.connection.execute(sql, params)
+
+    def delivery(self, message: str, recipient: str) -> Row:
+        """Give the row of one recipient's copy."""
+        return self.row(
+            "SELECT * FROM deliveries WHERE message = :message AND recipient = :recipient",
+            message=int(message[1:]),
+            recipient=recipient,
+        )
+
+    def state(self, message: str, recipient: str) -> str:
+        """Give the stored state of one recipient's copy."""
+        return self.delivery(message, recipient)["state"]
+
+    def states(self, recipient: str) -> dict[str, str]:
+        """Give the stored state of all mail to one recipient, in its order."""
+        rows = self.rows(
+            "SELECT message, state FROM deliveries WHERE recipient = :name ORDER BY place", name=recipient
+        )
+        return {f"m{row['message']}": row["state"] for row in rows}
+
+    def notices(self, recipient: str) -> list[str]:
+        """Give the bodies of all notices that somebody ever got."""
+        rows = self.rows(
+            "SELECT m.body FROM messages m JOIN deliveries d ON d.message = m.id "
+            "WHERE m.kind = 'system' AND d.recipient = :name ORDER BY m.id",
+            name=recipient,
+        )
+        return [row["body"] for row in rows]
+
+    def audited(self) -> list[tuple[str, str, str]]:
+        """Give who did what to whom, all of it."""
+        rows = self.rows("SELECT principal, action, subject FROM audit ORDER BY id")
+        return [(row["principal"], row["action"], row["subject"]) for row in rows]
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncGenerator[Reader]:
+        """Read as the broker does, beside the writer; needs a folder."""
+        assert self._path is not None, "a database in memory has no second connection"
+        async with Readers(self._path) as readers, readers.read() as reader:
+            yield reader
+
+    # --- agents -------------------------------------------------------------------------------------
+
+    def add(self, name: str, settings: AgentSettings | None = None) -> None:
+        """Register an agent, token and all, as an operator would."""
+        self.add_agent(name, settings or AgentSettings())
+
+    def harness(self, name: str, instance: str = "", *, takeover: bool = False) -> Caller:
+        """Attach a new harness instance to an agent, or a known one again."""
+        instance = instance or self.new_instance(name)
+        return attached(self.attach(HARNESS_CALLER, name, instance, takeover=takeover), instance)
+
+    def session(self, name: str, instance: str = "") -> Caller:
+        """Attach an attended session to an agent by the agent's own token."""
+        instance = instance or self.new_instance(name)
+        return attached(self.attach(by_token(name), name, instance), instance)
+
+    def new_instance(self, name: str) -> str:
+        """Make an instance id that was never used."""
+        self._instances[name] += 1
+        return f"{name}-instance-{self._instances[name]}"
+
+    @Act
+    def start(self) -> Command[None]:
+        """Do what a broker does first."""
+        return wakeups.start
+
+    @Act
+    def add_agent(
+        self, name: str, settings: AgentSettings, key: str | None = None
+    ) -> Command[wire_agents.AgentsChanged]:
+        """See `agents.add`."""
+        request = wire_agents.AgentsAdd(key=key or self.key(), agent=name, settings=settings)
+        digest = credentials.digest_of(f"token of {name}")
+        return lambda tx: agents.add(tx, OPERATOR_CALLER, request, digest)
+
+    @Act
+    def remove(
+        self, name: str, key: str | None = None, caller: Caller = OPERATOR_CALLER
+    ) -> Command[wire_agents.AgentsChanged]:
+        """See `agents.remove`; the key makes it repeatable."""
+        request = wire_agents.AgentsRemove(key=key or self.key(), agent=name)
+        result = wire_agents.AgentsChanged
+        return lambda tx: once(tx, caller, request, result, lambda: agents.remove(tx, caller, request))
+
+    @Act
+    def pause(
+        self, name: str, key: str | None = None, caller: Caller = OPERATOR_CALLER
+    ) -> Command[wire_agents.AgentsChanged]:
+        """See `agents.pause`; the key makes it repeatable."""
+        request = wire_agents.AgentsPause(key=key or self.key(), agent=name)
+        result = wire_agents.AgentsChanged
+        return lambda tx: once(tx, caller, request, result, lambda: agents.pause(tx, caller, request))
+
+    @Act
+    def resume_agent(
+        self, name: str, key: str | None = None, caller: Caller = OPERATOR_CALLER
+    ) -> Command[wire_agents.AgentsChanged]:
+        """End a pause; the key makes it repeatable."""
+        request = wire_agents.AgentsResume(key=key or self.key(), agent=name)
+        result = wire_agents.AgentsChanged
+        return lambda tx: once(tx, caller, request, result, lambda: agents.pause(tx, caller, request))
+
+    @Act
+    def apply(self, settings: Settings) -> Command[list[Change]]:
+        """See `apply.apply`; limits hold from then on."""
+
+        def command(tx: Tx) -> list[Change]:
+            known = credentials.load(tx)
+            missing = [name for name in settings.agents if f"agent:{name}" not in known]
+            tokens = {name: credentials.digest_of(f"token of {name}") for name in missing}
+            changes = apply.apply(tx, OPERATOR_CALLER, settings, tokens)
+            self.rules = Rules(settings.limits, self.rules.disk_free_bytes)
+            return changes
+
+        return command
+
+    @Act
+    def attach(
+        self, caller: Caller, name: str, instance: str, *, takeover: bool = False, proven: bool = True
+    ) -> Command[wire_agents.AgentsAttached]:
+        """See `holders.attach`."""
+        request = wire_agents.AgentsAttach(agent=name, instance=instance, takeover=takeover)
+        return lambda tx: holders.attach(tx, caller, request, proven=proven)
+
+    @Act
+    def detach(self, caller: Caller) -> Command[wire_agents.AgentsChanged]:
+        """See `holders.detach`."""
+        request = wire_agents.AgentsDetach(agent=caller.name)
+        return lambda tx: holders.detach(tx, caller, request)
+
+    @Act
+    def connection_ended(self, caller: Caller, *, local: bool = True) -> Command[None]:
+        """See `holders.connection_ended`."""
+        instance = caller.instance or ""
+        return lambda tx: holders.connection_ended(tx, caller.name, instance, local=local)
+
+    # --- mail ---------------------------------------------------------------------------------------
+
+    @Act
+    def send(
+        self,
+        caller: Caller,
+        to: str,
+        body: str = "hello",
+        *,
+        in_reply_to: str | None = None,
+        key: str | None = None,
+    ) -> Command[wire_inbox.InboxSent]:
+        """See `inbox.send`."""
+        request = wire_inbox.InboxSend(key=key or self.key(), to=to, body=body, in_reply_to=in_reply_to)
+        rules = self.rules
+        return lambda tx: inbox.send(tx, caller, request, rules)
+
+    @Act
+    def ack(
+        self, *ids: str, everything: bool = False, key: str | None = None
+    ) -> Command[wire_inbox.InboxAcked]:
+        """Mark operator mail as read."""
+        request = wire_inbox.InboxAck(key=key or self.key(), ids=list(ids), all=everything)
+        who = OPERATOR_CALLER
+        return lambda tx: once(tx, who, request, wire_inbox.InboxAcked, lambda: letters.ack(tx, who, request))
+
+    @Act
+    def requeue(
+        self, *ids: str, recipient: str | None = None, key: str | None = None
+    ) -> Command[wire_inbox.InboxChanged]:
+        """Give dead letters back."""
+        request = wire_inbox.InboxRequeue(key=key or self.key(), ids=list(ids), recipient=recipient)
+        who = OPERATOR_CALLER
+        return lambda tx: once(
+            tx, who, request, wire_inbox.InboxChanged, lambda: letters.requeue(tx, who, request)
+        )
+
+    @Act
+    def discard(
+        self, *ids: str, recipient: str | None = None, key: str | None = None
+    ) -> Command[wire_inbox.InboxChanged]:
+        """Take dead letters off the list."""
+        request = wire_inbox.InboxDiscard(key=key or self.key(), ids=list(ids), recipient=recipient)
+        who = OPERATOR_CALLER
+        return lambda tx: once(
+            tx, who, request, wire_inbox.InboxChanged, lambda: letters.discard(tx, who, request)
+        )
+
+    # --- turns --------------------------------------------------------------------------------------
+
+    @Act
+    def open(self, caller: Caller) -> Command[wire_turns.TurnsOpened | None]:
+        """See `turns.open_turn`; None where it would wait."""
+        return lambda tx: turns.open_turn(tx, caller, wire_turns.TurnsOpen())
+
+    def opened(self, caller: Caller) -> wire_turns.Turn:
+        """Open a turn over mail that is there."""
+        result = self.open(caller)
+        assert result is not None, "no mail is eligible"
+        assert result.turn is not None
+        return result.turn
+
+    def park_open(self, caller: Caller, wait_s: float = 180.0) -> Call[wire_turns.TurnsOpened | None]:
+        """Open a turn as soon as mail is eligible; it may be at once."""
+        call = self.open.call(caller).parked(caller.name, wait_s)
+        self.commit(call)
+        return call
+
+    @Act
+    def take(
+        self, caller: Caller, turn: str | None = None, maximum: int = 1
+    ) -> Command[wire_turns.TurnsTaken | None]:
+        """See `turns.take`; None where it would wait."""
+        request = wire_turns.TurnsTake(turn=turn, max=maximum)
+        return lambda tx: turns.take(tx, caller, request)
+
+    def taken(self, caller: Caller, turn: str | None = None, maximum: int = 1) -> wire_turns.TurnsTaken:
+        """Take mail that is there."""
+        result = self.take(caller, turn, maximum)
+        assert result is not None, "no mail is eligible"
+        return result
+
+    def park_take(
+        self, caller: Caller, turn: str | None = None, maximum: int = 1, wait_s: float = 180.0
+    ) -> Call[wire_turns.TurnsTaken | None]:
+        """Take mail as soon as it is eligible; it may be at once."""
+        call = self.take.call(caller, turn, maximum).parked(caller.name, wait_s)
+        self.commit(call)
+        return call
+
+    @Act
+    def give_back(self, caller: Caller, turn: str, *ids: str) -> Command[wire_turns.TurnsGivenBack]:
+        """See `settling.give_back`."""
+        request = wire_turns.TurnsGiveBack(turn=turn, ids=list(ids))
+        return lambda tx: settling.give_back(tx, caller, request)
+
+    @Act
+    def renew(self, caller: Caller, turn: str, *, begun: bool = False) -> Command[wire_turns.TurnsRenewed]:
+        """See `turns.renew`."""
+        request = wire_turns.TurnsRenew(turn=turn, begun=begun)
+        return lambda tx: turns.renew(tx, caller, request)
+
+    @Act
+    def resume(self, caller: Caller, turn: str) -> Command[wire_turns.TurnsOpened]:
+        """See `turns.resume`."""
+        return lambda tx: turns.resume(tx, caller, wire_turns.TurnsResume(turn=turn))
+
+    @Act
+    def close(
+        self,
+        caller: Caller,
+        turn: str,
+        outcome: wire_turns.Outcome = "completed",
+        *,
+        begun: bool = True,
+        reason: str = "",
+        carry: Iterable[str] = (),
+        usage: wire_turns.Usage | None = None,
+    ) -> Command[wire_turns.TurnsClosed]:
+        """See `settling.close`."""
+        request = wire_turns.TurnsClose(
+            turn=turn, outcome=outcome, begun=begun, reason=reason, carry=list(carry), usage=usage
+        )
+        return lambda tx: settling.close(tx, caller, request)
+
+    @Act
+    def settle(self, caller: Caller, done: str | None = None) -> Command[wire_turns.TurnsSettled]:
+        """See `settling.settle`."""
+        return lambda tx: settling.settle(tx, caller, wire_turns.TurnsSettle(done=done))
+
+
+def attached(reply: wire_agents.AgentsAttached, instance: str) -> Caller:
+    """Give the caller that an attached instance is from then on."""
+    return Caller("agent", reply.agent, reply.epoch, instance, reply.attended)

@@ -1,0 +1,101 @@
+"""Structured logs: an event with keywords, as JSON lines in a file and as one readable line on the console.
+
+It goes through stdlib logging, so that libraries end up in the same places. Importing it sets nothing up: a
+program calls `configure` once. No record is worth a crash: what cannot be written is given up, and said once.
+"""
+
+import logging
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import TextIO
+
+from wire.log_handlers import OURS, ConsoleHandler, FileHandler
+from wire.log_lines import render_line
+
+__all__ = ["Log", "bind", "configure", "get_logger", "render_line"]
+
+LIBRARIES = ("uvicorn", "uvicorn.error", "uvicorn.access", "mcp")
+"""They may bring handlers of their own, which are taken away."""
+
+_bound: ContextVar[Mapping[str, object] | None] = ContextVar("bound_log_fields", default=None)
+
+
+class Log:
+    """Writes events. An event is a constant in past-tense snake_case; what varies is a keyword."""
+
+    def __init__(self, name: str) -> None:
+        self._logger = logging.getLogger(f"{OURS}.{name}")
+
+    def debug(self, event: str, /, **fields: object) -> None:
+        """Say what only a developer wants to know."""
+        self._write(logging.DEBUG, event, fields)
+
+    def info(self, event: str, /, **fields: object) -> None:
+        """Say what happened."""
+        self._write(logging.INFO, event, fields)
+
+    def warning(self, event: str, /, **fields: object) -> None:
+        """Say what an operator may want to look at."""
+        self._write(logging.WARNING, event, fields)
+
+    def error(self, event: str, /, **fields: object) -> None:
+        """Say what went wrong."""
+        self._write(logging.ERROR, event, fields)
+
+    def exception(self, event: str, /, **fields: object) -> None:
+        """Say what went wrong, with the exception that is being handled."""
+        self._write(logging.ERROR, event, fields, exc_info=True)
+
+    def _write(self, level: int, event: str, fields: dict[str, object], *, exc_info: bool = False) -> None:
+        if self._logger.isEnabledFor(level):
+            bound = _bound.get()
+            self._logger.log(
+                level, event, exc_info=exc_info, extra={"fields": {**bound, **fields} if bound else fields}
+            )
+
+
+def get_logger(name: str) -> Log:
+    """Give the log of a part of a program, such as `turn_loop`."""
+    return Log(name)
+
+
+@contextmanager
+def bind(**fields: object) -> Generator[None]:
+    """Put fields into every event that is logged inside, also by tasks that are started inside."""
+    token = _bound.set({**(_bound.get() or {}), **fields})
+    try:
+        yield
+    finally:
+        _bound.reset(token)
+
+
+def configure(
+    program: str,
+    *,
+    folder: Path | None,
+    console: TextIO | None,
+    env: Mapping[str, str],
+    level: int = logging.INFO,
+) -> None:
+    """Send all logs to `<folder>/<program>.ndjson` and to the console, and nowhere else from now on.
+
+    Libraries are heard from WARNING on. Two processes must not share folder and program name: both would
+    rotate the file. Of `env` only NO_COLOR matters.
+    """
+    logging.raiseExceptions = False
+    root = logging.getLogger()
+    for name in LIBRARIES:
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for handler in root.handlers[:]:
+        root.removeHandler(handler)
+        handler.close()
+    if console is not None:
+        root.addHandler(ConsoleHandler(console, program, colour=console.isatty() and not env.get("NO_COLOR")))
+    if folder is not None:
+        root.addHandler(FileHandler(folder / f"{program}.ndjson", program))
+    root.setLevel(logging.WARNING)
+    logging.getLogger(OURS).setLevel(level)

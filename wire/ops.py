@@ -1,0 +1,82 @@
+"""The op table: what each `noun.verb` takes and gives, who may call it, whether it acts for an agent.
+
+Ownership and allow-lists are not here: `broker.services.policy` decides those.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from wire import agents, fleet, inbox, turns
+from wire.model import Mutation, Request, Result
+
+Right = Literal["operator", "harness", "agent", "manager"]
+"""`agent` is any agent, by its own token or attached by a harness; `manager` only the agent with that role."""
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One row of the table."""
+
+    name: str
+    request: type[Request]
+    result: type[Result]
+    rights: frozenset[Right]
+    attached: bool = False
+    """Only for an instance that is attached on this connection: the call is bound to its epoch."""
+    parks: bool = False
+    """May wait for mail; can be withdrawn with `request.cancel`."""
+
+    @property
+    def mutates(self) -> bool:
+        """Say whether the request carries a key and its result is replayed."""
+        return issubclass(self.request, Mutation)
+
+
+def _op(
+    request: type[Request],
+    result: type[Result],
+    rights: Iterable[Right],
+    *,
+    attached: bool = False,
+    parks: bool = False,
+) -> Op:
+    name: str = request.model_fields["op"].default
+    return Op(name, request, result, frozenset(rights), attached, parks)
+
+
+_OPS = (
+    _op(fleet.FleetPing, fleet.FleetPong, ("operator", "harness", "agent")),
+    _op(fleet.RequestCancel, fleet.Cancelled, ("operator", "harness", "agent")),
+    _op(fleet.FleetStatus, fleet.FleetState, ("operator",)),
+    _op(fleet.FleetApply, fleet.FleetApplied, ("operator",)),
+    _op(inbox.InboxSend, inbox.InboxSent, ("operator", "agent")),
+    _op(inbox.InboxPeek, inbox.InboxPeeked, ("agent",)),
+    _op(inbox.InboxList, inbox.InboxListed, ("operator", "agent")),
+    _op(inbox.InboxAck, inbox.InboxAcked, ("operator",)),
+    _op(inbox.InboxExplain, inbox.InboxExplained, ("operator", "agent")),
+    _op(inbox.InboxDead, inbox.InboxListed, ("operator",)),
+    _op(inbox.InboxRequeue, inbox.InboxChanged, ("operator",)),
+    _op(inbox.InboxDiscard, inbox.InboxChanged, ("operator",)),
+    _op(turns.TurnsOpen, turns.TurnsOpened, ("agent",), attached=True, parks=True),
+    _op(turns.TurnsTake, turns.TurnsTaken, ("agent",), attached=True, parks=True),
+    _op(turns.TurnsGiveBack, turns.TurnsGivenBack, ("agent",), attached=True),
+    _op(turns.TurnsRenew, turns.TurnsRenewed, ("agent",), attached=True),
+    _op(turns.TurnsResume, turns.TurnsOpened, ("agent",), attached=True),
+    _op(turns.TurnsClose, turns.TurnsClosed, ("agent",), attached=True),
+    _op(turns.TurnsSettle, turns.TurnsSettled, ("agent",)),
+    _op(agents.AgentsAttach, agents.AgentsAttached, ("harness", "agent")),
+    _op(agents.AgentsDetach, agents.AgentsChanged, ("harness", "agent")),
+    _op(agents.AgentsReport, agents.AgentsChanged, ("agent",), attached=True),
+    _op(agents.AgentsList, agents.AgentsListed, ("operator", "harness", "manager")),
+    _op(agents.AgentsShow, agents.AgentsShown, ("operator",)),
+    _op(agents.AgentsAdd, agents.AgentsAdded, ("operator",)),
+    _op(agents.AgentsRemove, agents.AgentsChanged, ("operator",)),
+    _op(agents.AgentsPause, agents.AgentsChanged, ("operator", "manager")),
+    _op(agents.AgentsResume, agents.AgentsChanged, ("operator", "manager")),
+    _op(agents.AgentsToken, agents.AgentsTokenPath, ("operator",)),
+    _op(agents.AgentsWhoami, agents.AgentsWho, ("agent",)),
+)
+
+OPS: dict[str, Op] = {op.name: op for op in _OPS}
+"""By name. A request whose op is not here is answered, not dropped."""

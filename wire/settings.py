@@ -1,0 +1,111 @@
+"""The desired state of a fleet: what `queenpost.toml` may say, as models.
+
+Reading the file, with errors by file and line, is in `wire.settings_file`. Nothing here touches a disk.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from wire.ids import AGENT_NAME_PATTERN, RESERVED_NAMES
+
+Role = Literal["agent", "manager"]
+Backend = Literal["none", "command", "scripted"]
+
+AgentNameField = Annotated[str, Field(pattern=AGENT_NAME_PATTERN)]
+
+
+class SettingsModel(BaseModel):
+    """Strict and frozen; an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class AgentSettings(SettingsModel):
+    """One `[agents.NAME]` table."""
+
+    role: Role = "agent"
+    backend: Backend = "none"
+    """`none`: no harness hosts it; it is a plain MCP client or a person at a command line."""
+    command: list[str] = []
+    """Executable and leading arguments; needed by the `command` backend."""
+    args: list[str] = []
+    """Further arguments, for the command or the script."""
+    script: str | None = None
+    """Name of the script that the `scripted` backend follows."""
+    prompt: str | None = None
+    """File with the role prompt, put before the mail of every turn."""
+    workdir: str | None = None
+    """Where the program runs; relative to the file that declares it."""
+    env: dict[str, str] = {}
+    """Added to the program's environment. Not for secrets: listings mask it, but it is stored."""
+    env_file: str | None = None
+    """File of NAME=VALUE lines that only the harness opens."""
+    allowed_recipients: list[str] | None = None
+    """Unset: may write to anyone. Empty: only to the manager and the operator."""
+    batch_max: Annotated[int, Field(ge=1, le=32)] = 32
+    """Messages handed over when a turn opens; 1 gives one message per wake."""
+    silence_s: Annotated[float, Field(gt=0, le=86_400)] = 900.0
+    """A turn without output for this long is told to finish, interrupted, at last killed."""
+
+    @model_validator(mode="after")
+    def _backend_has_its_program(self) -> "AgentSettings":
+        if self.backend == "command" and not self.command:
+            raise ValueError("backend 'command' needs command = [\"program\", …]")
+        if self.backend == "scripted" and not self.script:
+            raise ValueError("backend 'scripted' needs script = \"name\"")
+        return self
+
+
+class Limits(SettingsModel):
+    """The `[limits]` table: what one agent may do before it is told to wait."""
+
+    send_burst: Annotated[int, Field(ge=1, le=1_000_000)] = 120
+    send_per_minute: Annotated[float, Field(gt=0, le=10_000_000)] = 60.0
+    inbox_messages: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+    inbox_bytes: Annotated[int, Field(ge=1024, le=2**40)] = 16 * 1024 * 1024
+    body_bytes: Annotated[int, Field(ge=256, le=512 * 1024)] = 24 * 1024
+    disk_headroom_bytes: Annotated[int, Field(ge=0, le=2**40)] = 32 * 1024 * 1024
+    """Sends from agents are refused with `full` while the disk has less free space than this."""
+
+
+class FleetSettings(SettingsModel):
+    """The `[fleet]` table."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] | None = None
+    """Unset: the folder that holds the home."""
+
+
+class Settings(SettingsModel):
+    """The whole file."""
+
+    fleet: FleetSettings = FleetSettings()
+    limits: Limits = Limits()
+    agents: dict[AgentNameField, AgentSettings] = {}
+
+    @model_validator(mode="after")
+    def _names_and_roles_agree(self) -> "Settings":
+        for name in self.agents:
+            check_agent_name(name, self.agents[name].role)
+        managers = [name for name, agent in self.agents.items() if agent.role == "manager"]
+        if len(managers) > 1:
+            raise ValueError(f"a fleet has at most one manager; these say role = \"manager\": {', '.join(managers)}")
+        for name, agent in self.agents.items():
+            for recipient in agent.allowed_recipients or []:
+                if recipient not in self.agents and recipient not in {"manager", "operator"}:
+                    raise ValueError(
+                        f"agents.{name}.allowed_recipients names {recipient!r}, which no [agents.…] table declares"
+                    )
+        return self
+
+
+def check_agent_name(name: str, role: str) -> None:
+    """Refuse names that would be taken for somebody else.
+
+    Raises:
+        ValueError: a reserved name, or `manager` without the manager role.
+    """
+    if name in RESERVED_NAMES:
+        raise ValueError(f"{name!r} is a reserved name; choose another")
+    if name == "manager" and role != "manager":
+        raise ValueError("only the agent with role = \"manager\" may be named 'manager'")

@@ -79,7 +79,10 @@ async def serve(
     nerves = _Nerves()
     async with _office(options, nerves, clock or SystemClock()) as office:
         await _open(office, settings)
-        async with listening(office, office.home.place_socket(os.environ)) as server, anyio.create_task_group() as group:
+        async with (
+            listening(office, office.home.place_socket(os.environ)) as server,
+            anyio.create_task_group() as group,
+        ):
             nerves.server = server
             nerves.keeper = Timekeeper(office, server.hub)
             group.start_soon(nerves.keeper.run)
@@ -132,5 +135,3 @@ async def _open(office: Office, settings: Settings | None) -> None:
     else:
         office.rules = Rules()
     await registry.renew_missing(office)
-
-

@@ -143,7 +143,9 @@ def decode_from_broker(line: bytes) -> Reply | Push | Welcome | Garbled:
             return Reply(frame["id"], frame["result"])
         error = frame["error"]
         return Reply(
-            frame.get("id"), None, errors.from_wire(error["code"], error["message"], error.get("details") or {})
+            frame.get("id"),
+            None,
+            errors.from_wire(error["code"], error["message"], error.get("details") or {}),
         )
     except (errors.QueenpostError, ValidationError, KeyError, TypeError, AttributeError) as exc:
         return Garbled(str(exc)[:200])

@@ -6,7 +6,16 @@ It does not hold the wire form: `wire.codec` encodes errors, `broker.edge.dispat
 from typing import Any, Literal, get_args
 
 Code = Literal[
-    "invalid", "unknown", "denied", "conflict", "stale", "closed", "limited", "full", "unavailable", "internal"
+    "invalid",
+    "unknown",
+    "denied",
+    "conflict",
+    "stale",
+    "closed",
+    "limited",
+    "full",
+    "unavailable",
+    "internal",
 ]
 """Few and stable: a caller may branch on them."""
 
@@ -81,8 +90,7 @@ class Internal(QueenpostError):
 
 
 _BY_CODE: dict[str, type[QueenpostError]] = {
-    cls.code: cls
-    for cls in (Invalid, Unknown, Denied, Conflict, Stale, Closed, Limited, Full, Unavailable, Internal)
+    cls.code: cls for cls in (Invalid, Unknown, Denied, Conflict, Stale, Closed, Limited, Full, Unavailable, Internal)
 }
 CODES: tuple[str, ...] = get_args(Code)
 

@@ -169,9 +169,7 @@ class Home:
             places.append(self.root.parent / CONFIG_NAME)
         found = [place for place in places if place.exists()]
         if len(found) > 1:
-            raise Invalid(
-                f"two settings files: {found[0]} and {found[1]}; remove one, or name one with --config"
-            )
+            raise Invalid(f"two settings files: {found[0]} and {found[1]}; remove one, or name one with --config")
         return found[0] if found else None
 
 
@@ -202,12 +200,10 @@ def _fits(path: Path) -> bool:
 def _safe(name: str) -> str:
     """Refuse names that would lead out of the home."""
     if not re.fullmatch(AGENT_NAME_PATTERN, name):
-        raise Invalid(
-            f"{name[:64]!r} is no name for an agent: lower-case letters, digits and '-', at most 31"
-        )
+        raise Invalid(f"{name[:64]!r} is no name for an agent: lower-case letters, digits and '-', at most 31")
     return name
 
 
 def _sanitised(name: str) -> str:
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    plain = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:63].strip("-") or "fleet"

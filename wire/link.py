@@ -45,9 +45,7 @@ class Link:
         self._calls = Calls(self._write)
 
     @classmethod
-    async def open(
-        cls, connect: Connect, token: Callable[[], str], kind: str, on_push: Callable[[Push], None]
-    ) -> Self:
+    async def open(cls, connect: Connect, token: Callable[[], str], kind: str, on_push: Callable[[Push], None]) -> Self:
         """Connect, say hello and wait for the welcome.
 
         The token is read after connecting: where no broker ever ran, "nobody listens" says more than
@@ -143,9 +141,7 @@ def deadline(seconds: float, what: str) -> Generator[None]:
         with anyio.fail_after(seconds):
             yield
     except TimeoutError:
-        raise Unavailable(
-            f"the broker did not answer {what} within {seconds:g} s; trying again is safe"
-        ) from None
+        raise Unavailable(f"the broker did not answer {what} within {seconds:g} s; trying again is safe") from None
 
 
 def wait_s_of(request: Request) -> float:
@@ -171,9 +167,7 @@ def _welcome(first: Welcome | Reply | Garbled | Push | None) -> Welcome:
         case Welcome(protocol=protocol):
             if protocol != PROTOCOL:
                 older = "this program" if protocol > PROTOCOL else "the broker"
-                raise Invalid(
-                    f"the broker speaks protocol {protocol}, this program {PROTOCOL}; upgrade {older}"
-                )
+                raise Invalid(f"the broker speaks protocol {protocol}, this program {PROTOCOL}; upgrade {older}")
             return first
         case Reply(error=QueenpostError() as error):
             raise error

@@ -34,9 +34,7 @@ class ConsoleHandler(logging.StreamHandler[TextIO]):
 
     def format(self, record: logging.LogRecord) -> str:
         """Stdlib: give the line of a record."""
-        return render_line(
-            _as_dict(record, self._program), colour=self._colour, now=datetime.now().astimezone()
-        )
+        return render_line(_as_dict(record, self._program), colour=self._colour, now=datetime.now().astimezone())
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # the name is stdlib's
         """Stdlib: writing raised. There is nowhere left to say so."""

@@ -25,9 +25,7 @@ def render_line(record: Mapping[str, Any], *, colour: bool, now: datetime) -> st
     """
     level = _word(record.get("level", "?"))
     fields = " ".join(
-        f"{_paint(_word(key) + '=', _DIM, colour)}{_value(value)}"
-        for key, value in record.items()
-        if key not in _FRAME
+        f"{_paint(_word(key) + '=', _DIM, colour)}{_value(value)}" for key, value in record.items() if key not in _FRAME
     )
     parts = (
         _paint(_time(record.get("time"), now), _DIM, colour),

@@ -89,7 +89,7 @@ class Settings(SettingsModel):
             check_agent_name(name, self.agents[name].role)
         managers = [name for name, agent in self.agents.items() if agent.role == "manager"]
         if len(managers) > 1:
-            raise ValueError(f"a fleet has at most one manager; these say role = \"manager\": {', '.join(managers)}")
+            raise ValueError(f'a fleet has at most one manager; these say role = "manager": {", ".join(managers)}')
         for name, agent in self.agents.items():
             for recipient in agent.allowed_recipients or []:
                 if recipient not in self.agents and recipient not in {"manager", "operator"}:

@@ -66,6 +66,7 @@ class Connection:
         """Requests that are parked, by request id."""
         self.in_flight: dict[int, str] = {}
         """Request id to the agent it is for."""
+        self._idle = anyio.Event()
         self._per_agent: Counter[str] = Counter()
         self._doorman = doorman
         self._gap = False
@@ -94,6 +95,7 @@ class Connection:
     def on_closed(self, exc: Exception | None) -> None:
         """The connection has ended, whoever ended it."""
         self.closed.set()
+        self._idle.set()
         if self.welcomed.is_set():
             self._doorman.hub.remove(self)
         self._doorman.ended(self)
@@ -159,7 +161,15 @@ class Connection:
             self._per_agent[agent] -= 1
             if not self._per_agent[agent]:
                 del self._per_agent[agent]
+        if not self.in_flight:
+            self._idle.set()
         self._send(frame)
+
+    async def idle(self) -> None:
+        """Wait until nothing is in flight, or the connection has ended."""
+        while self.in_flight and not self.closed.is_set():
+            self._idle = anyio.Event()
+            await self._idle.wait()
 
     def refuse(self, request_id: int | None, error: QueenpostError) -> None:
         """Send a refusal of a request that was never admitted."""

@@ -25,11 +25,11 @@ log = get_logger("broker")
 
 
 def refusal(exc: BaseException) -> QueenpostError:
-    """Turn any exception into what the peer is told; detail that is not meant for it goes to the log."""
+    """Turn the exception being handled into what the peer is told; other detail goes to the log."""
     if isinstance(exc, QueenpostError):
         return exc
     correlation = secrets.token_hex(4)
-    log.exception("request_failed", correlation=correlation)
+    log.exception("request_failed", correlation=correlation)  # noqa: LOG004  # called from handlers only
     return Internal(f"the broker failed on this request; its log says why under {correlation}")
 
 
@@ -199,5 +199,3 @@ class Dispatcher:
 def _ignore(outcome: Outcome[None]) -> None:
     if outcome.error is not None:
         log.error("connection_end_failed", error=outcome.error.message)
-
-

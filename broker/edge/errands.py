@@ -35,9 +35,7 @@ def program_version() -> str:
         return "0+unknown"
 
 
-async def status(
-    office: Office, _hub: Hub, _line: Connection, _caller: Caller, _request: fleet.FleetStatus
-) -> Result:
+async def status(office: Office, _hub: Hub, _line: Connection, _caller: Caller, _request: fleet.FleetStatus) -> Result:
     """Show the fleet."""
     async with office.readers.read() as reader:
         listed = await views.list_agents(reader, office.reports, removed=False)
@@ -81,9 +79,7 @@ async def explain(office: Office, _hub: Hub, _line: Connection, caller: Caller, 
         return await stories.explain(reader, caller, request, office.clock.now_ms())
 
 
-async def whoami(
-    office: Office, _hub: Hub, _line: Connection, caller: Caller, _request: agents.AgentsWhoami
-) -> Result:
+async def whoami(office: Office, _hub: Hub, _line: Connection, caller: Caller, _request: agents.AgentsWhoami) -> Result:
     """Tell an agent who it is."""
     async with office.readers.read() as reader:
         return await views.whoami(reader, office.reports, caller, office.fleet, office.clock.now_ms())
@@ -136,9 +132,7 @@ async def detach(office: Office, hub: Hub, line: Connection, caller: Caller, req
     return reply
 
 
-async def report(
-    office: Office, hub: Hub, line: Connection, caller: Caller, request: agents.AgentsReport
-) -> Result:
+async def report(office: Office, hub: Hub, line: Connection, caller: Caller, request: agents.AgentsReport) -> Result:
     """Keep what a harness says of its agent; a report of a former holder is forgotten at once."""
     if hub.is_holder(caller.name, line):
         office.reports.by_agent[caller.name] = request

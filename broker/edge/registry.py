@@ -6,7 +6,8 @@ from typing import cast
 from broker.edge.connection import Connection
 from broker.edge.hub import Hub
 from broker.edge.office import Office
-from broker.services import agents, apply as applying, credentials
+from broker.services import agents, credentials
+from broker.services import apply as applying
 from broker.services.callers import Caller, Rules
 from broker.services.replies import once
 from broker.store.tx import Tx

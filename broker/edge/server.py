@@ -64,8 +64,8 @@ class Server:
         for connection in self._connections:
             self._dispatcher.withdraw(connection)
         with anyio.move_on_after(DRAIN_WITHIN_S) as bound:
-            while any(connection.in_flight for connection in self._connections):
-                await anyio.sleep(0.01)
+            for connection in list(self._connections):
+                await connection.idle()
         if bound.cancelled_caught:
             log.warning("drain_gave_up", in_flight=sum(len(c.in_flight) for c in self._connections))
         for connection in list(self._connections):
@@ -85,5 +85,3 @@ async def listening(office: Office, path: Path, mode: int = 0o600) -> AsyncGener
             with anyio.CancelScope(shield=True):
                 await server.drain()
             group.cancel_scope.cancel()
-
-

@@ -87,7 +87,9 @@ def remove(tx: Tx, caller: Caller, request: AgentsRemove) -> AgentsChanged:
     if row["state"] == "removed":
         return AgentsChanged(agent=request.agent, changed=False)
     if row["origin"] == "file" and row["state"] != "stopped":
-        raise Conflict(f"{request.agent} is declared in queenpost.toml; delete it there and run `queenpost apply` first")
+        raise Conflict(
+            f"{request.agent} is declared in queenpost.toml; delete it there and run `queenpost apply` first"
+        )
     revoke(tx, row, "the agent was removed")
     tx.run("agents.set_state", name=request.agent, state="removed")
     dead = _bury_waiting(tx, request.agent)

@@ -1,6 +1,6 @@
 """Who calls: always from the credential of the connection, never from an argument."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wire.fleet import PrincipalKind
 from wire.settings import Limits
@@ -31,7 +31,7 @@ class Caller:
 class Rules:
     """What the fleet allows at this moment; given to every command that has to ask."""
 
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     disk_free_bytes: int | None = None
     """Free space under the home, measured at most a few seconds ago; None where it is unknown."""
 

@@ -16,8 +16,6 @@ HOLDER_LIVES_MS = 60_000
 """How long a holder whose connection ended may come back before another instance gets the agent."""
 
 
-
-
 def attach(tx: Tx, caller: Caller, request: AgentsAttach, *, proven: bool) -> AgentsAttached:
     """Make the calling instance the holder of an agent.
 
@@ -33,7 +31,9 @@ def attach(tx: Tx, caller: Caller, request: AgentsAttach, *, proven: bool) -> Ag
     if not proven:
         raise Denied(f"that is not the token of {request.agent}; read it from the fleet's secrets/agents folder")
     if row["state"] == "stopped":
-        raise Denied(f"{request.agent} is stopped: it left queenpost.toml; declare it again or `queenpost agent remove` it")
+        raise Denied(
+            f"{request.agent} is stopped: it left queenpost.toml; declare it again or `queenpost agent remove` it"
+        )
     attended = caller.kind == "agent"
     if row["instance"] == request.instance:
         epoch = row["epoch"]
@@ -52,7 +52,8 @@ def _require_free(tx: Tx, row: Row, request: AgentsAttach, *, attended: bool) ->
     who = "an attended session" if row["attended"] else "a harness"
     if row["lost_at"] is None:
         raise Conflict(
-            f"{who} works for {row['name']} at this moment; end it first, or read with `--peek`", connected=True
+            f"{who} works for {row['name']} at this moment; end it first, or read with `--peek`",
+            connected=True,
         )
     left_ms = row["lost_at"] + HOLDER_LIVES_MS - tx.now_ms
     if left_ms > 0:

@@ -77,9 +77,12 @@ def _digest(request: InboxSend) -> bytes:
 
 def _again(row: Row, request: InboxSend, digest: bytes) -> InboxSent:
     if row["request_sha256"] != digest:
-        raise Conflict(f"key {request.key!r} was already used for {message_id(row['id'])} with other content; use a new key")
-    receipt = json.loads(row["receipt"]) if row["receipt"] else {"recipients": [row["addressed_to"]]}
-    return InboxSent(id=message_id(row["id"]), to=row["addressed_to"], duplicate=True, **receipt)
+        raise Conflict(
+            f"key {request.key!r} was already used for {message_id(row['id'])} with other content; use a new key"
+        )
+    told = json.loads(row["receipt"]) if row["receipt"] else {"recipients": [row["addressed_to"]]}
+    receipt = {"id": message_id(row["id"]), "to": row["addressed_to"], "duplicate": True} | told
+    return InboxSent.model_validate(receipt)
 
 
 def _check_body(body: str, rules: Rules) -> None:
@@ -114,7 +117,9 @@ def _sender(tx: Tx, caller: Caller, rules: Rules) -> _Sender:
 def _spend(row: Row, now_ms: int, rules: Rules) -> float:
     """Take one token; a bucket that was never used is full."""
     burst, per_minute = rules.limits.send_burst, rules.limits.send_per_minute
-    refilled = burst if not row["bucket_at"] else row["bucket"] + max(now_ms - row["bucket_at"], 0) * per_minute / 60_000
+    refilled = (
+        burst if not row["bucket_at"] else row["bucket"] + max(now_ms - row["bucket_at"], 0) * per_minute / 60_000
+    )
     tokens = min(float(burst), refilled)
     if tokens < 1.0:
         wait_ms = int((1.0 - tokens) * 60_000 / per_minute) + 1
@@ -167,7 +172,13 @@ def _party_to(tx: Tx, name: str, message: str) -> int | None:
 
 
 def _add_message(
-    tx: Tx, caller: Caller, sender: _Sender, request: InboxSend, envelope: _Envelope, digest: bytes, receipt: str | None
+    tx: Tx,
+    caller: Caller,
+    sender: _Sender,
+    request: InboxSend,
+    envelope: _Envelope,
+    digest: bytes,
+    receipt: str | None,
 ) -> int:
     return tx.insert(
         "inbox.add_message",
@@ -187,7 +198,13 @@ def _add_message(
 
 
 def _deliver_one(
-    tx: Tx, caller: Caller, sender: _Sender, recipient: str, request: InboxSend, envelope: _Envelope, digest: bytes
+    tx: Tx,
+    caller: Caller,
+    sender: _Sender,
+    recipient: str,
+    request: InboxSend,
+    envelope: _Envelope,
+    digest: bytes,
 ) -> InboxSent:
     told = {"recipients": [recipient], "warnings": envelope.warnings}
     receipt = json.dumps(told) if envelope.warnings or recipient != request.to else None
@@ -211,9 +228,7 @@ def _after(tx: Tx, sender: _Sender, envelope: _Envelope) -> None:
         settling.settle_message(tx, sender.name, sender.turn, envelope.in_reply_to)
 
 
-def _broadcast(
-    tx: Tx, caller: Caller, sender: _Sender, request: InboxSend, digest: bytes, rules: Rules
-) -> InboxSent:
+def _broadcast(tx: Tx, caller: Caller, sender: _Sender, request: InboxSend, digest: bytes, rules: Rules) -> InboxSent:
     """One transaction over the members of this moment; who is left out is listed, not silently skipped."""
     envelope = _envelope(tx, sender.name, request)
     allowed = None if caller.name == OPERATOR else policy.allowed_recipients(sender.settings)
@@ -227,21 +242,35 @@ def _broadcast(
             skipped.append(reason)
     if not reached:
         raise Unknown("the broadcast reaches nobody: no other agent is in the fleet, allowed and has room")
-    told = {"recipients": reached, "skipped": [s.model_dump() for s in skipped], "warnings": envelope.warnings}
+    told = {
+        "recipients": reached,
+        "skipped": [s.model_dump() for s in skipped],
+        "warnings": envelope.warnings,
+    }
     message = _add_message(tx, caller, sender, request, envelope, digest, json.dumps(told))
     _fan_out(tx, message, sender.name, reached, envelope.size)
     _after(tx, sender, envelope)
-    tx.log("broadcast_accepted", message=message_id(message), sender=sender.name, reached=len(reached), skipped=len(skipped))
-    return InboxSent(
-        id=message_id(message), to="*", recipients=reached, skipped=skipped, warnings=envelope.warnings
+    tx.log(
+        "broadcast_accepted",
+        message=message_id(message),
+        sender=sender.name,
+        reached=len(reached),
+        skipped=len(skipped),
     )
+    return InboxSent(id=message_id(message), to="*", recipients=reached, skipped=skipped, warnings=envelope.warnings)
 
 
 def _fan_out(tx: Tx, message: int, sender: str, reached: list[str], size: int) -> None:
     names = json.dumps(reached)
     rank = 0 if sender == OPERATOR else 1
     tx.run(
-        "inbox.add_deliveries", message=message, recipients=names, sender=sender, bytes=size, rank=rank, in_order=1
+        "inbox.add_deliveries",
+        message=message,
+        recipients=names,
+        sender=sender,
+        bytes=size,
+        rank=rank,
+        in_order=1,
     )
     tx.run("inbox.count_in", recipients=names, messages=1, bytes=size)
     for name in reached:

@@ -27,7 +27,13 @@ def tell(tx: Tx, recipient: str, text: str, *, about: int | None = None) -> str:
     )
     size = rendered_bytes(text)
     tx.run(
-        "inbox.add_delivery", message=message, recipient=recipient, sender=SYSTEM, bytes=size, rank=0, in_order=0
+        "inbox.add_delivery",
+        message=message,
+        recipient=recipient,
+        sender=SYSTEM,
+        bytes=size,
+        rank=0,
+        in_order=0,
     )
     tx.run("inbox.count_one_in", recipient=recipient, messages=1, bytes=size)
     tx.woke(recipient)

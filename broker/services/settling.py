@@ -278,5 +278,3 @@ def lapse(tx: Tx, agent: str, turn: int) -> None:
     tx.run("turns.lapse", turn=turn)
     release(tx, agent, rows, restarted=True)
     tx.log("turn_lapsed", agent=agent, turn=turn_id(turn), given_back=len(rows))
-
-

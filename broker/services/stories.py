@@ -34,7 +34,13 @@ async def explain(reader: Reader, caller: Caller, request: InboxExplain, now_ms:
     replies = await reader.all("inbox.replies_to", message=number)
     audited = await reader.all("audit.of", subject=message_id(number))
     names = {copy["recipient"] for copy in seen}
-    history = [_accepted(row, seen), *_turns(leases, names), *_ends(seen), *_replies(replies), *_audit(audited)]
+    history = [
+        _accepted(row, seen),
+        *_turns(leases, names),
+        *_ends(seen),
+        *_replies(replies),
+        *_audit(audited),
+    ]
     return InboxExplained(
         id=message_id(number),
         sender=row["sender"],
@@ -83,7 +89,11 @@ async def _waits_for(reader: Reader, copy: Any, now_ms: int) -> str:
         return f"{recipient} is paused"
     if copy["in_order"]:
         ahead = await reader.one(
-            "inbox.earlier_in_pair", recipient=recipient, sender=copy["sender"], place=copy["place"], now=now_ms
+            "inbox.earlier_in_pair",
+            recipient=recipient,
+            sender=copy["sender"],
+            place=copy["place"],
+            now=now_ms,
         )
         if ahead is not None:
             return f"stands behind {message_id(ahead['message'])} from the same sender"
@@ -119,7 +129,9 @@ def _ends(copies: list[Any]) -> list[Happening]:
     words = {"acked": "handled", "dead": "dead", "expired": "expired"}
     return [
         Happening(
-            at_ms=copy["settled_at"], event=words[copy["state"]], detail=f"{copy['recipient']}: {copy['reason'] or ''}".rstrip(": ")
+            at_ms=copy["settled_at"],
+            event=words[copy["state"]],
+            detail=f"{copy['recipient']}: {copy['reason'] or ''}".rstrip(": "),
         )
         for copy in copies
         if copy["settled_at"] is not None
@@ -135,7 +147,11 @@ def _replies(rows: list[Any]) -> list[Happening]:
 
 def _audit(rows: list[Any]) -> list[Happening]:
     return [
-        Happening(at_ms=row["at"], event=row["action"], detail=f"by {row['principal']} {_words(row['detail'])}".rstrip())
+        Happening(
+            at_ms=row["at"],
+            event=row["action"],
+            detail=f"by {row['principal']} {_words(row['detail'])}".rstrip(),
+        )
         for row in rows
     ]
 

@@ -236,5 +236,3 @@ def retake(tx: Tx, turn: Row, open_turn_now: int | None) -> None:
     tx.run("turns.reopen", turn=turn["id"], lease_until=leasing.lease_until(tx))
     tx.revise_due()
     tx.log("turn_resumed", agent=turn["agent"], turn=turn_id(turn["id"]))
-
-

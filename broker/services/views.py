@@ -1,4 +1,7 @@
-"""What people and agents look at: listings, rosters, status. Read-only, beside the writer; damaged rows show as broken."""
+"""What people and agents look at: listings, rosters, status.
+
+Read-only, beside the writer; a damaged row shows as broken and never empties a list.
+"""
 
 import hashlib
 from typing import Any
@@ -62,9 +65,7 @@ async def list_inbox(reader: Reader, caller: Caller, request: InboxList) -> Inbo
     if name != OPERATOR and await reader.one("agents.agent", name=name) is None:
         raise Unknown(f"no agent {name!r} in this fleet; `queenpost agent list` shows them")
     after = message_number(request.after) if request.after else 0
-    rows = await reader.all(
-        "inbox.list", recipient=name, after=after, all=int(request.all), limit=request.limit + 1
-    )
+    rows = await reader.all("inbox.list", recipient=name, after=after, all=int(request.all), limit=request.limit + 1)
     return InboxListed(items=[_item(row) for row in rows[: request.limit]], more=len(rows) > request.limit)
 
 

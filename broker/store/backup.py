@@ -11,10 +11,11 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from broker.store.filesystem import sync_names
 from broker.store.refusals import Damaged, refusal
 from broker.store.sql import Queries
 from wire.errors import Conflict, Unavailable
-from wire.private_files import FILE_MODE, sync_folder
+from wire.private_files import FILE_MODE
 
 
 def back_up(path: Path, target: Path, queries: Queries) -> None:
@@ -48,11 +49,9 @@ def copy(connection: sqlite3.Connection, target: Path, queries: Queries) -> None
         _fill(connection, temporary, queries)
         _sync_file(temporary)
         temporary.replace(target)
-        sync_folder(target.parent)
+        sync_names(target.parent)
     except OSError as exc:
-        raise Unavailable(
-            f"cannot write {target}: {exc.strerror}; name a folder that you can write to"
-        ) from exc
+        raise Unavailable(f"cannot write {target}: {exc.strerror}; name a folder that you can write to") from exc
     except sqlite3.Error as exc:
         raise refusal(exc) from exc
     finally:
@@ -68,9 +67,7 @@ def _fill(connection: sqlite3.Connection, temporary: Path, queries: Queries) -> 
         destination.execute("PRAGMA journal_mode = DELETE")
         verdict = destination.execute(queries["store.quick_check"]).fetchone()[0]
     if verdict != "ok":
-        raise Damaged(
-            f"the copy is damaged ({verdict}): the database or the disk is; look at the broker's log"
-        )
+        raise Damaged(f"the copy is damaged ({verdict}): the database or the disk is; look at the broker's log")
 
 
 def _sync_file(path: Path) -> None:

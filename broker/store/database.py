@@ -4,7 +4,6 @@ It owns the one connection that writes and checkpoints. Nothing else in this pro
 through SQLite: closing any other descriptor of it drops the locks (sqlite.org/howtocorrupt.html, 2.2).
 """
 
-import logging
 import sqlite3
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -15,15 +14,16 @@ from typing import Final
 
 from broker.store import checks
 from broker.store.backup import copy
-from broker.store.filesystem import Mounts, check_locks, mounts_here, network_kind
+from broker.store.filesystem import Mounts, check_locks, mounts_here, network_kind, sync_names
 from broker.store.lock import HomeLock
 from broker.store.migrate import Migration, migrate, product_migrations
 from broker.store.refusals import refusal
 from broker.store.sql import Queries
 from wire.clock import Clock
-from wire.private_files import make_private_folder, sync_folder
+from wire.logs import get_logger
+from wire.private_files import make_private_folder
 
-log = logging.getLogger(__name__)
+log = get_logger("store")
 
 WAL_ALARM_BYTES: Final = 256 * 1024 * 1024
 """A WAL this big means that something reads without end, or that checkpoints fail."""
@@ -50,9 +50,7 @@ PRAGMAS: Final = (
 class Database:
     """The one writing connection of a home. `open_database` makes it; close it after every reader."""
 
-    def __init__(
-        self, path: Path, connection: sqlite3.Connection, queries: Queries, lock: HomeLock | None
-    ) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, queries: Queries, lock: HomeLock | None) -> None:
         self.path = path
         self.connection = connection
         self.queries = queries
@@ -89,7 +87,7 @@ class Database:
         size = self.wal_bytes()
         if size > WAL_ALARM_BYTES and now_ms >= self._alarm_at_ms:
             self._alarm_at_ms = now_ms + ALARM_EVERY_MS
-            log.warning("wal_grew", extra={"wal_bytes": size, "alarm_bytes": WAL_ALARM_BYTES})
+            log.warning("wal_grew", wal_bytes=size, alarm_bytes=WAL_ALARM_BYTES)
 
 
 def open_database(
@@ -129,14 +127,12 @@ def open_database(
             )
         except sqlite3.Error as exc:
             raise refusal(exc) from exc
-        sync_folder(path.parent)
+        sync_names(path.parent)
         undo.pop_all()
     return Database(path, connection, queries, lock)
 
 
-def memory_database(
-    queries: Queries | None = None, migrations: Sequence[Migration] | None = None
-) -> Database:
+def memory_database(queries: Queries | None = None, migrations: Sequence[Migration] | None = None) -> Database:
     """Make a database that lives in memory only: real SQLite for simulations of many steps, not durable."""
     queries = Queries.from_package() if queries is None else queries
     connection = _connect(Path(":memory:"))
@@ -162,16 +158,12 @@ def _set_up(connection: sqlite3.Connection, path: Path, network: str | None) -> 
     wanted = "wal" if network is None else "delete"
     journal = connection.execute(f"PRAGMA journal_mode = {wanted}").fetchone()[0]
     if journal != "wal":
-        log.warning(
-            "wal_unusable", extra={"home": str(path.parent), "filesystem": network, "journal_mode": journal}
-        )
+        log.warning("wal_unusable", home=str(path.parent), filesystem=network, journal_mode=journal)
     for pragma in PRAGMAS:
         connection.execute(f"PRAGMA {pragma}").fetchall()
 
 
-def _back_up(
-    connection: sqlite3.Connection, path: Path, clock: Clock, version: int, queries: Queries
-) -> None:
+def _back_up(connection: sqlite3.Connection, path: Path, clock: Clock, version: int, queries: Queries) -> None:
     folder = path.parent / "backups"
     make_private_folder(folder)
     instant = datetime.fromtimestamp(clock.wall_ms() / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")

@@ -1,5 +1,6 @@
 """What kind of file system a home lies on. WAL needs shared memory, which a network does not give."""
 
+import errno
 import fcntl
 import os
 import re
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from broker.store.refusals import LocksBroken
-from wire.private_files import FILE_MODE
+from wire.private_files import FILE_MODE, sync_folder
 
 MOUNTINFO: Final = Path("/proc/self/mountinfo")
 PROBE_DEADLINE_S: Final = 20.0
@@ -88,6 +89,15 @@ def network_kind(folder: Path, mounts: Iterable[Mount]) -> str | None:
     return nearest.kind if nearest and nearest.network else None
 
 
+def sync_names(folder: Path) -> None:
+    """Make names in a folder durable; a file system that cannot do so for folders keeps them its own way."""
+    try:
+        sync_folder(folder)
+    except OSError as exc:
+        if exc.errno not in {errno.EINVAL, errno.ENOTSUP, errno.EBADF}:
+            raise
+
+
 def check_locks(folder: Path) -> None:
     """See whether a lock that this process holds keeps another one out.
 
@@ -105,9 +115,7 @@ def check_locks(folder: Path) -> None:
         if other.returncode != 0:
             raise LocksBroken(f"two processes could lock one file in {folder}: choose a home on a local disk")
     except (OSError, subprocess.SubprocessError) as exc:
-        raise LocksBroken(
-            f"the locks of {folder} cannot be relied on ({exc}): choose a home on a local disk"
-        ) from exc
+        raise LocksBroken(f"the locks of {folder} cannot be relied on ({exc}): choose a home on a local disk") from exc
     finally:
         os.close(descriptor)
         probe.unlink(missing_ok=True)

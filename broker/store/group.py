@@ -68,9 +68,7 @@ class Group:
         return batch
 
     def _transact(self, attempt: Round, jobs: Sequence[Submission], *, wake: bool) -> Batch:
-        with Transaction(
-            self._database.connection, self._database.queries, self._clock.now_ms()
-        ) as transaction:
+        with Transaction(self._database.connection, self._database.queries, self._clock.now_ms()) as transaction:
             for job in jobs:
                 attempt.take(transaction, job)
             if wake:
@@ -86,9 +84,7 @@ class Group:
         due = self._due.value if self._due else None
         if self._due is None or self._due.error:
             due = now_ms + DUE_RETRY_MS
-        return min(
-            (instant for instant in (due, self._parking.next_end_ms()) if instant is not None), default=None
-        )
+        return min((instant for instant in (due, self._parking.next_end_ms()) if instant is not None), default=None)
 
     def _salvage(self, lately: Round, jobs: Sequence[Submission], lost: Lost) -> Batch:
         batch = Batch()

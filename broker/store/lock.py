@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from broker.store.refusals import LocksBroken, NotWritable, SecondBroker
@@ -30,8 +31,9 @@ class HomeLock:
             ) from exc
         try:
             _lock(descriptor, path)
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+            with suppress(OSError):  # a full disk; the pid only helps to read the refusal
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
         except BaseException:
             os.close(descriptor)
             raise

@@ -42,9 +42,7 @@ def product_migrations() -> tuple[Migration, ...]:
             found.append(Migration(int(match[1]), match[2], path.read_text("utf-8")))
     found.sort(key=lambda migration: migration.number)
     if [migration.number for migration in found] != list(range(1, len(found) + 1)):
-        raise QueryError(
-            "broker/store/migrations has to hold the numbers 0001, 0002, … once each, without a gap"
-        )
+        raise QueryError("broker/store/migrations has to hold the numbers 0001, 0002, … once each, without a gap")
     return tuple(found)
 
 

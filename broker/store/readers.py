@@ -3,7 +3,6 @@
 They see what was committed, in short transactions, and can neither write nor checkpoint.
 """
 
-import logging
 import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,13 +13,14 @@ from typing import Final
 import aiosqlite
 import anyio
 
-from broker.store.backup import read_only_uri
+from broker.store.backup import connect_read_only, read_only_uri
 from broker.store.refusals import refusal
 from broker.store.sql import Queries
 from broker.store.tx import Row, SqlValue
 from wire.errors import Unavailable
+from wire.logs import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger("store")
 
 CONNECTIONS: Final = 2
 LIMIT_S: Final = 5.0
@@ -70,6 +70,8 @@ class Readers:
 
     async def __aenter__(self) -> "Readers":
         try:
+            # aiosqlite leaves the thread of a connection that failed to open to itself, so that is found out first.
+            connect_read_only(self._path).close()
             async with AsyncExitStack() as undo:
                 for lane in self._lanes:
                     lane.connection = await undo.enter_async_context(_connect(self._path))
@@ -85,7 +87,7 @@ class Readers:
         with anyio.move_on_after(GIVE_UP_S, shield=True) as scope:
             await self._open.aclose()
         if scope.cancelled_caught:
-            log.warning("readers_left_open", extra={"after_s": GIVE_UP_S})
+            log.warning("readers_left_open", after_s=GIVE_UP_S)
 
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[Reader]:
@@ -105,9 +107,7 @@ class Readers:
                     await lane.end()
                     self._lanes.append(lane)
         if scope.cancelled_caught:
-            raise Unavailable(
-                f"this took longer than {self._limit_s:g} s and was stopped; ask for less, or later"
-            )
+            raise Unavailable(f"this took longer than {self._limit_s:g} s and was stopped; ask for less, or later")
 
 
 class _Lane:
@@ -136,7 +136,7 @@ class _Lane:
             await self.connection.rollback()
             self._stopped = False
             return
-        log.warning("reader_hangs", extra={"after_s": GIVE_UP_S})
+        log.warning("reader_hangs", after_s=GIVE_UP_S)
 
 
 @asynccontextmanager

@@ -3,19 +3,17 @@
 A message says what to do next and shows no detail of the database; that is in the log.
 """
 
-import logging
 import secrets
 import sqlite3
 from typing import Final
 
 from wire.errors import Conflict, Full, Internal, QueenpostError, Unavailable
+from wire.logs import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger("store")
 
 RETRY: Final = "a retry with the same key is safe"
-DAMAGED: Final = (
-    "the database is damaged: stop the broker, keep its files, put the newest of backups/ in their place"
-)
+DAMAGED: Final = "the database is damaged: stop the broker, keep its files, put the newest of backups/ in their place"
 
 
 class SecondBroker(Conflict):
@@ -56,20 +54,16 @@ def refusal(error: BaseException) -> QueenpostError:
     code = getattr(error, "sqlite_errorcode", None)
     answer = _by_code(code & 0xFF) if isinstance(code, int) else None
     if answer is None:
-        return defect(error)
-    log.error(
-        "store_failed", extra={"sqlite_error": getattr(error, "sqlite_errorname", ""), "detail": str(error)}
-    )
+        return defect()
+    log.error("store_failed", sqlite_error=getattr(error, "sqlite_errorname", ""), detail=str(error))
     return answer
 
 
-def defect(error: BaseException) -> Internal:
-    """Log a defect of ours with its traceback; the answer holds nothing but the id to find it by."""
+def defect() -> Internal:
+    """Log a defect that is being handled; the answer holds nothing but the id to find it by."""
     correlation = secrets.token_hex(4)
-    log.error("command_failed", extra={"correlation_id": correlation}, exc_info=error)
-    return Internal(
-        f"internal error {correlation}: look for this id in the broker's log", correlation_id=correlation
-    )
+    log.exception("command_failed", correlation_id=correlation)  # noqa: LOG004  # called by handlers only
+    return Internal(f"internal error {correlation}: look for this id in the broker's log", correlation_id=correlation)
 
 
 def _by_code(code: int) -> QueenpostError | None:
@@ -79,15 +73,11 @@ def _by_code(code: int) -> QueenpostError | None:
         case sqlite3.SQLITE_CORRUPT:
             return Damaged(DAMAGED)
         case sqlite3.SQLITE_NOTADB:
-            return NotOurs(
-                "broker.db is no SQLite database: move it away, put the newest file of backups/ there"
-            )
+            return NotOurs("broker.db is no SQLite database: move it away, put the newest file of backups/ there")
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
             return NotWritable(f"the home cannot be written: check its disk and its permissions; {RETRY}")
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED | sqlite3.SQLITE_PROTOCOL:
-            return Unavailable(
-                f"another program holds a lock on the database: end it, then try again; {RETRY}"
-            )
+            return Unavailable(f"another program holds a lock on the database: end it, then try again; {RETRY}")
         case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_NOMEM | sqlite3.SQLITE_INTERRUPT:
             return Unavailable(f"the disk of the home failed (the broker's log says how): check it; {RETRY}")
         case _:

@@ -32,22 +32,14 @@ class Queries(dict[str, str]):
         Raises:
             QueryError: names the file and the block that is wrong.
         """
-        return cls(
-            {
-                f"{noun}.{name}": sql
-                for noun, text in nouns.items()
-                for name, sql in _blocks(noun, text).items()
-            }
-        )
+        return cls({f"{noun}.{name}": sql for noun, text in nouns.items() for name, sql in _blocks(noun, text).items()})
 
     @classmethod
     @cache
     def from_package(cls) -> "Queries":
         """Read the product's own files, once per process."""
         folder = files("broker.store") / "queries"
-        paths = sorted(
-            (path for path in folder.iterdir() if path.name.endswith(".sql")), key=lambda path: path.name
-        )
+        paths = sorted((path for path in folder.iterdir() if path.name.endswith(".sql")), key=lambda path: path.name)
         return cls.from_text({path.name.removesuffix(".sql"): path.read_text("utf-8") for path in paths})
 
     def __missing__(self, query: str) -> str:

@@ -30,9 +30,7 @@ class Lost(Exception):
     def __init__(self, cause: Exception) -> None:
         self.answer = refusal(cause)
         """For the job that failed."""
-        self.for_others: QueenpostError = Unavailable(
-            f"another request failed, so this was not stored; {RETRY}"
-        )
+        self.for_others: QueenpostError = Unavailable(f"another request failed, so this was not stored; {RETRY}")
         """For those whose commands are not run again."""
         if isinstance(self.answer, Full | Unavailable):
             self.for_others = self.answer

@@ -5,7 +5,6 @@ one batch and comes back with one `call_soon_threadsafe`. It does not know what 
 """
 
 import asyncio
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -19,8 +18,9 @@ from broker.store.group import Batch, Command, Group, Job, Outcome, Submission, 
 from broker.store.jobs import AnyJob
 from broker.store.tx import Effects
 from wire.errors import Unavailable
+from wire.logs import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger("store")
 
 T = TypeVar("T")
 
@@ -77,7 +77,7 @@ class Writer:
             await self._ended.wait()
             self._thread.join()
             return
-        log.error("writer_left_behind", extra={"after_s": DRAIN_S})
+        log.error("writer_left_behind", after_s=DRAIN_S)
 
     def submit(self, command: Command[T], done: Callable[[Outcome[T]], None]) -> None:
         """Run a command; `done` is told how it ended, after the commit."""

@@ -87,7 +87,9 @@ def _is_closed_pipe(failure: BaseException) -> bool:
 
 
 def _refusal(failure: Any) -> Exception:
-    return Refused(failure.code, failure.message)
+    # Only what says that the home is taken has an exit code of its own.
+    refused = AnotherBroker if getattr(failure, "exit_code", REFUSED) == ANOTHER_BROKER else Refused
+    return refused(failure.code, failure.message)
 
 
 def _closed_pipe(_: BaseException) -> Exception:

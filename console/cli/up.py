@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Mapping
 from typing import Any
@@ -17,9 +18,10 @@ from console.cli.logs import LOOK_EVERY_S, print_records
 from console.cli.options import Options, command
 from console.cli.screen import bold, note, print_json, warn
 from console.log_files import Follower, Record
-from console.supervisor.app import AlreadyRuns, UpSettings, run
+from console.supervisor.app import ORPHAN_GRACE_S, UpSettings, run
 from console.supervisor.keeper import python
 from console.supervisor.lock import holder
+from console.supervisor.orphans import end, left_behind
 from console.supervisor.signals import stop_on_signals
 from wire.home import Home
 
@@ -62,10 +64,7 @@ def up(options: Options, detach: bool) -> None:
     if detach:
         _say_ready(options, home, _detached(settings))
         return
-    try:
-        anyio.run(_foreground, options, settings)
-    except AlreadyRuns as exc:
-        raise AnotherBroker(exc.code, exc.message) from exc
+    anyio.run(_foreground, options, settings)
 
 
 async def _foreground(options: Options, settings: UpSettings) -> None:
@@ -122,9 +121,7 @@ def _say_ready(options: Options, home: Home, said: Mapping[str, Any]) -> None:
         warn(
             "the harness failed, so no agent gets a turn; the broker accepts mail. `queenpost logs` says why"
         )
-    note(
-        "`queenpost send`, `status`, `logs -f` work from any terminal; `queenpost down` or Ctrl-C here ends it"
-    )
+    note("`queenpost send`, `status`, `logs -f` work from any terminal; `queenpost down` ends the fleet")
 
 
 def _detached(settings: UpSettings) -> Mapping[str, Any]:
@@ -169,17 +166,24 @@ def _checked(said: dict[str, Any], process: subprocess.Popen[str]) -> Mapping[st
 def down(options: Options) -> None:
     """Stop the fleet that `up` runs: harness, then broker. Where none runs, that is said, and all is well."""
     home = home_of(options)
-    pid = holder(home.up_lock)
+    settings = UpSettings(home)
     if not options.json:
         name_fleet(name_of(options, home), home.root)
-    if pid is None:
-        _tell_down(
-            options, home, "not running", f"nothing to stop: no `queenpost up` runs on {tilde(home.root)}"
+    pid = holder(home.up_lock)
+    if pid is not None:
+        os.kill(pid, signal.SIGTERM)
+        anyio.run(_wait_for_end, home, pid)
+        _tell_down(options, home, "stopped", "stopped")
+    elif orphans := left_behind(settings.children):
+        anyio.run(end, orphans.values(), ORPHAN_GRACE_S)
+        settings.children.unlink(missing_ok=True)
+        _tell_down(options, home, "stopped", f"stopped what a killed `up` left behind: {', '.join(orphans)}")
+    elif _listens(home):
+        raise Refused(
+            "conflict", "a broker runs here, but not under `queenpost up`; stop that program itself"
         )
-        return
-    os.kill(pid, signal.SIGTERM)
-    anyio.run(_wait_for_end, home, pid)
-    _tell_down(options, home, "stopped", "stopped")
+    else:
+        _tell_down(options, home, "not_running", f"nothing to stop: no fleet runs in {tilde(home.root)}")
 
 
 async def _wait_for_end(home: Home, pid: int) -> None:
@@ -190,6 +194,12 @@ async def _wait_for_end(home: Home, pid: int) -> None:
     raise Refused(
         "unavailable", f"`queenpost up` (pid {pid}) has not ended within {DOWN_S:.0f} s; its log says why"
     )
+
+
+def _listens(home: Home) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(str(home.socket)) == 0
 
 
 def _tell_down(options: Options, home: Home, state: str, words: str) -> None:

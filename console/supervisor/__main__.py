@@ -12,7 +12,7 @@ from typing import Any
 
 import anyio
 
-from console.supervisor.app import EXIT_ANOTHER_BROKER, AlreadyRuns, UpSettings, run
+from console.supervisor.app import UpSettings, run
 from console.supervisor.signals import stop_on_signals
 from wire.errors import QueenpostError
 from wire.home import Home
@@ -35,7 +35,7 @@ async def _main(settings: UpSettings) -> int:
             await _serve(settings, stop)
         except QueenpostError as exc:
             _say({"event": "refused", "code": exc.code, "message": exc.message})
-            return EXIT_ANOTHER_BROKER if isinstance(exc, AlreadyRuns) else 1
+            return getattr(exc, "exit_code", 1)
         finally:
             signals.cancel_scope.cancel()
     return 0

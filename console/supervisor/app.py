@@ -1,4 +1,4 @@
-"""One supervised fleet: the lock, what a killed supervisor left behind, then broker and harness until told to stop.
+"""One supervised fleet: the lock, what a killed supervisor left behind, then broker and harness.
 
 What it does is written to `logs/up.ndjson`; it prints nothing.
 """
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import anyio
 from anyio.abc import TaskStatus
@@ -30,6 +31,8 @@ log = get_logger("up")
 class AlreadyRuns(Conflict):
     """Another supervisor, or another broker, has this home."""
 
+    exit_code = EXIT_ANOTHER_BROKER
+
 
 @dataclass(frozen=True, slots=True)
 class UpSettings:
@@ -48,7 +51,7 @@ class UpSettings:
 async def run(
     settings: UpSettings, stop: anyio.Event, *, task_status: TaskStatus[Ready] = anyio.TASK_STATUS_IGNORED
 ) -> None:
-    """Run the fleet until `stop` is set; makes a home that is missing. All children are gone when this returns.
+    """Run the fleet until `stop` is set; makes a missing home. All children are gone when this returns.
 
     Started, in the sense of the task status, when the fleet is ready.
 
@@ -93,7 +96,8 @@ async def _run_locked(settings: UpSettings, stop: anyio.Event, task_status: Task
 
 def _first_end(group: BaseExceptionGroup[BaseException]) -> Ended | None:
     for exc in group.exceptions:
-        found = _first_end(exc) if isinstance(exc, BaseExceptionGroup) else exc
+        inner = cast("BaseExceptionGroup[BaseException]", exc)
+        found = _first_end(inner) if isinstance(exc, BaseExceptionGroup) else exc
         if isinstance(found, Ended):
             return found
     return None

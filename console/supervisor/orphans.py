@@ -1,6 +1,6 @@
 """What a supervisor that was killed leaves behind: its children run on. The next one finds and ends them.
 
-`run/up.children` names them by pid and start time; a broker or harness that was started by hand is not in it.
+`run/up.children` names them by pid and identity; a broker or harness that was started by hand is not in it.
 """
 
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import anyio
 
-from console.supervisor.processes import Process, kill_group, started_of
+from console.supervisor.processes import Process, kill_group, identity
 
 POLL_S = 0.05
 STOP_ORDER = ("harness", "broker")
@@ -26,9 +26,9 @@ class Record:
 
     def remember(self, program: str, pid: int) -> None:
         """Write down that this process now runs the program."""
-        started = started_of(pid)
-        if started is not None:
-            self._children[program] = Process(pid, started)
+        name = identity(pid)
+        if name is not None:
+            self._children[program] = Process(pid, name)
             self._write()
 
     def forget(self) -> None:
@@ -36,7 +36,7 @@ class Record:
         self._path.unlink(missing_ok=True)
 
     def _write(self) -> None:
-        text = json.dumps({name: [child.pid, child.started] for name, child in self._children.items()})
+        text = json.dumps({program: [child.pid, child.name] for program, child in self._children.items()})
         new = self._path.with_suffix(".new")
         new.write_text(text + "\n", encoding="ascii")
         os.replace(new, self._path)
@@ -46,7 +46,7 @@ def left_behind(path: Path) -> dict[str, Process]:
     """Give the recorded children that still run, in the order in which they are stopped."""
     try:
         recorded = json.loads(path.read_text(encoding="ascii"))
-        children = {str(name): Process(int(pid), str(started)) for name, (pid, started) in recorded.items()}
+        children = {str(name): Process(int(pid), str(who)) for name, (pid, who) in recorded.items()}
     except (FileNotFoundError, ValueError, TypeError, AttributeError):
         return {}
     alive = {name: child for name, child in children.items() if child.is_alive()}

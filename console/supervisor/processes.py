@@ -10,14 +10,15 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One process, then and now: `started` is opaque, equal only for the same process."""
+    """One process, then and now: equal only to itself, also after its pid was given to another one."""
 
     pid: int
-    started: str
+    name: str
+    """Its `identity`."""
 
     def is_alive(self) -> bool:
         """Say whether this very process still runs (a zombie does not)."""
-        return started_of(self.pid) == self.started
+        return identity(self.pid) == self.name
 
     def kill(self, signal_number: int = signal.SIGKILL) -> bool:
         """Signal this process; False where it is gone."""
@@ -46,21 +47,27 @@ def _quietly(kill: Callable[[], None]) -> bool:
     return True
 
 
-def started_of(pid: int) -> str | None:
-    """Give when a process started, in the words of the system; None where it does not run."""
-    stat = Path(f"/proc/{pid}/stat")
-    if Path("/proc/self/stat").exists():
-        try:
-            fields = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            return None
-        return None if fields[0] in {"Z", "X"} else fields[19]
-    return _started_by_ps(pid)
+def identity(pid: int) -> str | None:
+    """Name a running process so that no other one, at any time, has the same name; None if it does not run.
+
+    On Linux: boot, pid namespace and start in clock ticks. Elsewhere what `ps` says of its start. The harness
+    notes the programs of its agents in the same form.
+    """
+    if not Path("/proc/self/stat").exists():
+        return _from_ps(pid)
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        # The name before the last bracket may hold anything, spaces too.
+        fields = stat.rpartition(")")[2].split()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        namespace = os.readlink("/proc/self/ns/pid")
+    except (OSError, IndexError):
+        return None
+    return None if fields[0] in {"Z", "X"} else f"{boot}/{namespace}/{fields[19]}"
 
 
-def _started_by_ps(pid: int) -> str | None:
-    answer = subprocess.run(
-        ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
+def _from_ps(pid: int) -> str | None:
+    command = ["ps", "-o", "stat=", "-o", "lstart=", "-p", str(pid)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
     state, _, started = answer.stdout.strip().partition(" ")
-    return None if not started or state.startswith("Z") else started.strip()
+    return None if state.startswith("Z") else started.strip() or None

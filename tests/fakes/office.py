@@ -216,6 +216,14 @@ class FakeOffice:
         """Change the file behind the services' back, as a bad disk or a test's set-up would."""
         self.database.connection.execute(sql, params)
 
+    def contents(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Give every row of every table: equal before and after means that nothing was changed."""
+        tables = self.rows("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+        return {
+            table["name"]: sorted((tuple(row) for row in self.rows(f"SELECT * FROM {table['name']}")), key=repr)  # noqa: S608  # a name from the schema
+            for table in tables
+        }
+
     def delivery(self, message: str, recipient: str) -> Row:
         """Give the row of one recipient's copy."""
         return self.row(
@@ -230,9 +238,7 @@ class FakeOffice:
 
     def states(self, recipient: str) -> dict[str, str]:
         """Give the stored state of all mail to one recipient, in its order."""
-        rows = self.rows(
-            "SELECT message, state FROM deliveries WHERE recipient = :name ORDER BY place", name=recipient
-        )
+        rows = self.rows("SELECT message, state FROM deliveries WHERE recipient = :name ORDER BY place", name=recipient)
         return {f"m{row['message']}": row["state"] for row in rows}
 
     def notices(self, recipient: str) -> list[str]:
@@ -370,9 +376,7 @@ class FakeOffice:
         return lambda tx: inbox.send(tx, caller, request, rules)
 
     @Act
-    def ack(
-        self, *ids: str, everything: bool = False, key: str | None = None
-    ) -> Command[wire_inbox.InboxAcked]:
+    def ack(self, *ids: str, everything: bool = False, key: str | None = None) -> Command[wire_inbox.InboxAcked]:
         """Mark operator mail as read."""
         request = wire_inbox.InboxAck(key=key or self.key(), ids=list(ids), all=everything)
         who = OPERATOR_CALLER
@@ -385,9 +389,7 @@ class FakeOffice:
         """Give dead letters back."""
         request = wire_inbox.InboxRequeue(key=key or self.key(), ids=list(ids), recipient=recipient)
         who = OPERATOR_CALLER
-        return lambda tx: once(
-            tx, who, request, wire_inbox.InboxChanged, lambda: letters.requeue(tx, who, request)
-        )
+        return lambda tx: once(tx, who, request, wire_inbox.InboxChanged, lambda: letters.requeue(tx, who, request))
 
     @Act
     def discard(
@@ -396,9 +398,7 @@ class FakeOffice:
         """Take dead letters off the list."""
         request = wire_inbox.InboxDiscard(key=key or self.key(), ids=list(ids), recipient=recipient)
         who = OPERATOR_CALLER
-        return lambda tx: once(
-            tx, who, request, wire_inbox.InboxChanged, lambda: letters.discard(tx, who, request)
-        )
+        return lambda tx: once(tx, who, request, wire_inbox.InboxChanged, lambda: letters.discard(tx, who, request))
 
     # --- turns --------------------------------------------------------------------------------------
 
@@ -421,9 +421,7 @@ class FakeOffice:
         return call
 
     @Act
-    def take(
-        self, caller: Caller, turn: str | None = None, maximum: int = 1
-    ) -> Command[wire_turns.TurnsTaken | None]:
+    def take(self, caller: Caller, turn: str | None = None, maximum: int = 1) -> Command[wire_turns.TurnsTaken | None]:
         """See `turns.take`; None where it would wait."""
         request = wire_turns.TurnsTake(turn=turn, max=maximum)
         return lambda tx: turns.take(tx, caller, request)

@@ -16,9 +16,8 @@ FLEET = ("alice", "bob", "carol")
 def office(tmp_path: Path) -> Iterator[FakeOffice]:
     """A fleet with alice, bob, carol, and boss as its manager. Nobody works for them yet."""
     with FakeOffice(tmp_path) as office:
-        for name in FLEET:
-            office.add(name)
-        office.add("boss", AgentSettings(role="manager"))
+        settings = {name: AgentSettings() for name in FLEET} | {"boss": AgentSettings(role="manager")}
+        office.commit(*(office.add_agent.call(name, agent) for name, agent in settings.items()))
         yield office
 
 

@@ -1,38 +1,18 @@
 """Sending: what is accepted is stored, what is refused leaves nothing behind."""
 
 import hashlib
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from broker.services.callers import Caller, Rules
+from tests.broker.services.refusals import refused
 from tests.fakes.office import OPERATOR_CALLER, FakeOffice, by_token
-from wire.errors import Conflict, Denied, Full, Invalid, QueenpostError, Unknown
+from wire.errors import Conflict, Denied, Full, Invalid, Limited, Unknown
 from wire.escaping import rendered_bytes
 from wire.inbox import MAX_BODY_BYTES
 from wire.settings import AgentSettings, Limits, Settings
 
 OWN = by_token("alice")
-
-
-def stored(office: FakeOffice) -> int:
-    """Count every row that a send could leave behind."""
-    row = office.row(
-        "SELECT (SELECT count(*) FROM messages) + (SELECT count(*) FROM deliveries) "
-        "+ (SELECT total(inbox_messages) + total(bucket_at) FROM agents) AS n"
-    )
-    return row["n"]
-
-
-def refused(office: FakeOffice, code: type[QueenpostError], act: Callable[[], Any]) -> QueenpostError:
-    """Expect a refusal that leaves nothing behind; gives the error."""
-    before = stored(office)
-    with pytest.raises(code) as caught:
-        act()
-    assert type(caught.value) is code
-    assert stored(office) == before
-    return caught.value
 
 
 def test_an_accepted_message_is_stored_before_the_answer(office: FakeOffice) -> None:
@@ -224,7 +204,7 @@ def test_a_key_is_looked_at_before_quota_and_policy(office: FakeOffice) -> None:
     office.add("dora")
     dora = by_token("dora")
     first = office.send(dora, "bob", "once", key="k")
-    refused(office, QueenpostError.__subclasses__()[6], lambda: office.send(dora, "carol", "more"))
+    refused(office, Limited, lambda: office.send(dora, "carol", "more"))
     office.rules = Rules(Limits(body_bytes=256, disk_headroom_bytes=1000), disk_free_bytes=1)
     office.remove("bob")
     office.remove("dora")
@@ -356,7 +336,7 @@ def test_a_full_inbox_refuses_and_drops_nothing(office: FakeOffice) -> None:
 
 def test_a_full_inbox_is_measured_in_rendered_bytes_too(office: FakeOffice) -> None:
     """DESIGN 5.14: 16 MiB by default; what hidden characters take when they are written out counts."""
-    body = "\u202e" * 100
+    body = "\u202e" * 200
     office.rules = Rules(Limits(inbox_bytes=rendered_bytes(body)))
     office.send(OWN, "bob", body)
     refused(office, Full, lambda: office.send(OWN, "bob", "x"))

@@ -1,6 +1,7 @@
 """A very small post office of the tests' own: letters are added and taken."""
 
 from collections.abc import Callable
+from logging import LogRecord
 from typing import Any
 
 from broker.store.group import Batch, Command, Job, Outcome, Ticket
@@ -111,6 +112,11 @@ def job(command: Command[Any]) -> Job[Any]:
 def ticket(recipient: str, until_ms: int = 2**60) -> Ticket[str]:
     """Make a ticket that waits for a letter."""
     return Ticket(take(recipient), ignore, recipient, until_ms)
+
+
+def fields_of(record: LogRecord) -> dict[str, Any]:
+    """Give the keywords of one of our log lines."""
+    return record.__dict__["fields"]
 
 
 def ignore(_: Outcome[Any]) -> None:

@@ -1,0 +1,1 @@
+"""Surveying a folder."""

@@ -13,7 +13,7 @@ NAMES_SHOWN = 20
 MAX_ROLE_PROMPT_BYTES = 64 * 1024
 
 
-def compose(turn: Turn, who: AgentsWho, role_prompt: str = "") -> str:
+def compose(turn: Turn, who: AgentsWho, *, state: Path, role_prompt: str = "") -> str:
     """Write the prompt that wakes an agent. The boundary is drawn here, after the mail was leased."""
     boundary = draw_boundary(turn.mail)
     others = [peer.name for peer in who.roster if peer.name not in {who.name, who.manager}]
@@ -26,6 +26,7 @@ def compose(turn: Turn, who: AgentsWho, role_prompt: str = "") -> str:
         others=others[:NAMES_SHOWN],
         more_others=max(len(others) - NAMES_SHOWN, 0),
         how=_how(who),
+        state=state,
         role_prompt=role_prompt.strip(),
         messages=[render_mail(mail, boundary) for mail in turn.mail],
         boundary=boundary,

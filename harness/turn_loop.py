@@ -110,7 +110,7 @@ class TurnLoop:
         if turn.carried and self._hosted.backend.resident:
             return None
         who = await self._hosted.post.insist(AgentsWhoami(), AgentsWho)
-        prompt = compose(turn, who, self._role_prompt())
+        prompt = compose(turn, who, state=self._hosted.workspace.state, role_prompt=self._role_prompt())
         await self._hosted.checkpoint("composed")
         return prompt
 
@@ -140,7 +140,7 @@ class TurnLoop:
         log.info(
             "turn_ended",
             outcome=ending.outcome,
-            reason=ending.reason or None,
+            **({"reason": ending.reason} if ending.reason else {}),
             mail=[mail.id for mail in turn.mail],
             begun=ending.begun,
             seconds=round(ending.seconds, 3),

@@ -70,7 +70,7 @@ class Readers:
 
     async def __aenter__(self) -> "Readers":
         try:
-            # aiosqlite leaves the thread of a connection that failed to open to itself, so that is found out first.
+            # aiosqlite leaves the thread of a connection that cannot be opened to itself: find that out first.
             connect_read_only(self._path).close()
             async with AsyncExitStack() as undo:
                 for lane in self._lanes:

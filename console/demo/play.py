@@ -4,6 +4,7 @@ It prints nothing: what happens is read from the broker's log by whoever tells i
 """
 
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import anyio
 
@@ -14,9 +15,9 @@ from wire.client import BrokerClient, new_key
 from wire.fleet import FleetState, FleetStatus
 from wire.inbox import InboxExplain, InboxExplained, InboxList, InboxListed, InboxSend, InboxSent
 
-LOOK_EVERY_S = 0.1
+T = TypeVar("T")
 
-Say = Callable[[str], None]
+LOOK_EVERY_S = 0.1
 
 
 async def play(stage: Stage, client: BrokerClient, outcome: Play, on_kill: Callable[[Accident], None]) -> None:
@@ -33,6 +34,32 @@ async def play(stage: Stage, client: BrokerClient, outcome: Play, on_kill: Calla
         outcome.report = await _first(lambda: _report(client, outcome.request or ""))
         # The report needs every worker's answer: if nobody was killed until now, nobody will be.
         tasks.cancel_scope.cancel()
-    outcome.account = (await _first(lambda: _settled(client))).account
+    await _first(lambda: _settled(client))
+
+
+async def take_account(client: BrokerClient, outcome: Play) -> None:
+    """Ask the broker what became of all mail, and of what the killed program had in its hands."""
     for message in outcome.accident.mail if outcome.accident else []:
         outcome.stories.append(await client.call(InboxExplain(message=message), InboxExplained))
+    outcome.account = (await client.call(FleetStatus(), FleetState)).account
+
+
+async def _first(look: Callable[[], Awaitable[T | None]]) -> T:
+    """Look until there is something to see."""
+    while (seen := await look()) is None:
+        await anyio.sleep(LOOK_EVERY_S)
+    return seen
+
+
+async def _report(client: BrokerClient, request: str) -> str | None:
+    """Find the answer to the request in the operator's mailbox. Looking marks nothing as read."""
+    listed = await client.call(InboxList(), InboxListed)
+    answers = [item.body for item in listed.items if item.in_reply_to == request]
+    return answers[0] if answers else None
+
+
+async def _settled(client: BrokerClient) -> FleetState | None:
+    """Give the fleet once no mail waits and no turn is open."""
+    state = await client.call(FleetStatus(), FleetState)
+    busy = any(agent.state == "working" for agent in state.agents)
+    return None if busy or state.account.waiting else state

@@ -18,7 +18,8 @@ def _row(op: Op) -> str:
     takes = [name if fields[name].is_required() else f"{name}?" for name in fields if name not in ("id", "as_", "op")]
     flags = [flag for flag, set_ in (("key", op.mutates), ("attached", op.attached), ("parks", op.parks)) if set_]
     rights = ", ".join(sorted(op.rights))
-    return f"| `{op.name}` | {rights} | {' '.join(takes) or '–'} | {' '.join(op.result.model_fields)} | {', '.join(flags)} |"
+    gives = " ".join(op.result.model_fields)
+    return f"| `{op.name}` | {rights} | {' '.join(takes) or '–'} | {gives} | {', '.join(flags)} |"
 
 
 def test_every_op_stands_in_the_document_as_it_is() -> None:

@@ -13,7 +13,7 @@ from wire.turns import Outcome, TurnsClose, TurnsOpen
 
 
 async def test_mail_wakes_the_agent_and_a_finished_turn_handles_it(stage: Stage) -> None:
-    """[P02] [H38]: mail starts the program; only its finished turn makes the mail handled."""
+    """[P02]: mail starts the program; only its finished turn makes the mail handled."""
     with anyio.fail_after(5):
         async with stage.running():
             mail = stage.office.put("alice", "please count the files")
@@ -80,7 +80,7 @@ async def test_the_reason_of_a_crash_holds_the_last_words(stage: Stage) -> None:
 
 @pytest.mark.parametrize("outcome", ["rate_limited", "overloaded", "auth", "offline", "mcp_missing", "crashed"])
 async def test_an_uncounted_failure_parks_longer_and_longer(stage: Stage, outcome: Outcome) -> None:
-    """[P08]: nothing is respawned against a wall; `crashed` here is a program that never began to answer."""
+    """Ours: nothing is respawned against a wall; `crashed` here is a program that never began to answer."""
     stage.office.put("alice")
     with anyio.fail_after(5):
         async with stage.running():
@@ -121,7 +121,7 @@ async def test_a_missing_program_is_reported_with_its_reason(stage: Stage) -> No
 
 
 async def test_a_crash_loop_is_left_alone(stage: Stage) -> None:
-    """[P08]: five crashes in a minute, and the agent rests for minutes with its last words shown."""
+    """Ours: five crashes in a minute, and the agent rests for minutes with its last words shown."""
     stage.office.put("alice")
     with anyio.fail_after(5):
         async with stage.running():

@@ -170,9 +170,7 @@ async def test_silence_ends_in_unavailable_and_the_call_is_withdrawn(path: Path)
                 assert (await broker.next("request.cancel"))["request"] == ping["id"]
 
 
-@pytest.mark.parametrize(
-    ("request_", "seconds"), [(TurnsOpen(wait_s=180), 190), (TurnsTake(), 10), (FleetPing(), 10)]
-)
+@pytest.mark.parametrize(("request_", "seconds"), [(TurnsOpen(wait_s=180), 190), (TurnsTake(), 10), (FleetPing(), 10)])
 def test_a_call_that_parks_is_given_its_wait_on_top(
     request_: TurnsOpen | TurnsTake | FleetPing, seconds: float
 ) -> None:
@@ -207,9 +205,7 @@ async def test_what_cannot_be_understood_is_passed_over(path: Path) -> None:
         broker.answers["fleet.ping"] = always(PONG)
         with anyio.fail_after(5):
             async with client_of(path) as client:
-                await broker.send(
-                    b'{"event":"brand_new","data":{}}\nnonsense\n{"id":[],"ok":true,"result":{}}\n'
-                )
+                await broker.send(b'{"event":"brand_new","data":{}}\nnonsense\n{"id":[],"ok":true,"result":{}}\n')
                 assert await client.call(FleetPing(), FleetPong) == PONG
 
 

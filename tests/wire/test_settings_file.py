@@ -90,9 +90,7 @@ def test_paths_start_at_the_file_and_secrets_at_the_home(file: Path) -> None:
 def test_a_mistyped_key_is_named_with_its_line_and_the_right_one(file: Path) -> None:
     """DESIGN 10: an unknown key is an error with file and line."""
     text = '[fleet]\nname = "demo"\n\n[agents.alice]\n# why\nbacknd = "none"\n'
-    assert complaints(file, text) == [
-        "queenpost.toml:6: agents.alice.backnd: unknown key; did you mean 'backend'?"
-    ]
+    assert complaints(file, text) == ["queenpost.toml:6: agents.alice.backnd: unknown key; did you mean 'backend'?"]
 
 
 def test_everything_that_is_wrong_is_said_at_once_in_the_order_of_the_file(file: Path) -> None:
@@ -124,8 +122,10 @@ allowed_recipients = "bob"
         'queenpost.toml:6: limits.send_per_minute: has to be a number, not "many"',
         "queenpost.toml:7: limits.inbox_bytes: has to be a whole number, not 1.5",
         "queenpost.toml:8: limits.body_bytes: has to be at most 524288, not 9999999",
-        "queenpost.toml:10: agents.alice.role: \"manger\" is not possible; use 'agent' or 'manager';"
-        " did you mean 'manager'?",
+        (
+            "queenpost.toml:10: agents.alice.role: \"manger\" is not possible; use 'agent' or 'manager';"
+            " did you mean 'manager'?"
+        ),
         'queenpost.toml:12: agents.alice.command[1]: has to be text in "quotes", not 3',
         'queenpost.toml:13: agents.alice.env.KEY: has to be text in "quotes"',
         'queenpost.toml:14: agents.alice.prompt: has to be text in "quotes", not false',
@@ -174,8 +174,10 @@ def test_what_a_later_version_will_know_is_told_apart_from_typing_errors(file: P
         "queenpost.toml:3: notify: not supported by this version",
         "queenpost.toml:4: accounts: not supported by this version",
         "queenpost.toml:6: agents.alice.model: not supported by this version",
-        "queenpost.toml:7: agents.alice.backend: 'claude' is not supported by this version;"
-        " use 'none', 'command' or 'scripted'",
+        (
+            "queenpost.toml:7: agents.alice.backend: 'claude' is not supported by this version;"
+            " use 'none', 'command' or 'scripted'"
+        ),
     ]
 
 

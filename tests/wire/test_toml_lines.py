@@ -88,9 +88,7 @@ def test_windows_line_ends_count_once() -> None:
 
 
 KEYS = st.text("abcXYZ019_-", min_size=1, max_size=4) | st.text(max_size=4)
-SCALARS = (
-    st.integers() | st.booleans() | st.text(max_size=6) | st.floats(allow_nan=False, allow_infinity=False)
-)
+SCALARS = st.integers() | st.booleans() | st.text(max_size=6) | st.floats(allow_nan=False, allow_infinity=False)
 VALUES = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),

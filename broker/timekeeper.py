@@ -116,7 +116,8 @@ class Timekeeper:
     async def _look_at_agents(self) -> None:
         rows = await self.office.writer.run(wakeups.stalled)
         now_ms = self.office.clock.now_ms()
-        wake, deaf = self.office.watch.observe(rows, now_ms, self.office.parked_opens)
+        waits = self.office.parked_opens.keys() | self.office.reports.resting()
+        wake, deaf = self.office.watch.observe(rows, now_ms, waits)
         for agent in wake:
             log.warning("wake_stalled", agent=agent)
             self.hub.announce(Push(event="wake_stalled", agent=agent))

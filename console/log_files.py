@@ -43,9 +43,7 @@ def _records_of(folder: Path, program: str) -> Iterator[Record]:
 
 def _oldest_first(folder: Path, program: str) -> list[Path]:
     rotated = [
-        (int(path.suffix[1:]), path)
-        for path in folder.glob(f"{program}{SUFFIX}.*")
-        if path.suffix[1:].isdigit()
+        (int(path.suffix[1:]), path) for path in folder.glob(f"{program}{SUFFIX}.*") if path.suffix[1:].isdigit()
     ]
     return [path for _, path in sorted(rotated, reverse=True)] + [folder / f"{program}{SUFFIX}"]
 

@@ -121,9 +121,7 @@ class AttendedDesk:
     async def _attach(self) -> None:
         async with self._attaching:
             if not self._attendance.attached:
-                attached = await self._broker.call(
-                    self._attendance.request(), AgentsAttached, timeout_s=CALL_S
-                )
+                attached = await self._broker.call(self._attendance.request(), AgentsAttached, timeout_s=CALL_S)
                 self._attendance.attach(attached)
 
     def _return(self, taken: TurnsTaken) -> None:
@@ -139,9 +137,7 @@ class AttendedDesk:
         if received.turn is None or not ids:
             return
         try:
-            await self._broker.call(
-                TurnsGiveBack(turn=received.turn, ids=ids), TurnsGivenBack, timeout_s=CALL_S
-            )
+            await self._broker.call(TurnsGiveBack(turn=received.turn, ids=ids), TurnsGivenBack, timeout_s=CALL_S)
         except QueenpostError as exc:
             # The lease ends with the turn at the latest; until then nobody else gets the mail.
             log.warning("mail_not_given_back", agent=self.agent, mail=ids, code=exc.code, reason=exc.message)

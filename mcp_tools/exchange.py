@@ -18,9 +18,7 @@ REMEMBERED = 256
 class Exchange(Place):
     """The place of the calls in one HTTP request."""
 
-    def __init__(
-        self, desk: Desk, session: str | None, receive: Receive, send: Send, of: "Exchanges"
-    ) -> None:
+    def __init__(self, desk: Desk, session: str | None, receive: Receive, send: Send, of: "Exchanges") -> None:
         super().__init__(desk)
         self.session = session
         self._receive = receive
@@ -66,9 +64,7 @@ class Exchanges:
         self._recent: OrderedDict[tuple[str, RequestId], Exchange] = OrderedDict()
 
     @asynccontextmanager
-    async def open(
-        self, desk: Desk, session: str | None, receive: Receive, send: Send
-    ) -> AsyncGenerator[Exchange]:
+    async def open(self, desk: Desk, session: str | None, receive: Receive, send: Send) -> AsyncGenerator[Exchange]:
         """Hold one exchange; what it did not write goes back at its end."""
         exchange = Exchange(desk, session, receive, send, self)
         self._open.add(exchange)

@@ -134,9 +134,7 @@ async def _report(call: Call, wait_s: float) -> None:
 def _receipt(sent: InboxSent) -> str:
     again = "already sent with this key, not sent again: " if sent.duplicate else ""
     to = f"{len(sent.recipients)} agents ({_names(sent.recipients)})" if sent.to == "*" else sent.to
-    skipped = "".join(
-        f"; not to {skip.name}: {_SKIPPED[skip.reason]}" for skip in sent.skipped[:_NAMES_SHOWN]
-    )
+    skipped = "".join(f"; not to {skip.name}: {_SKIPPED[skip.reason]}" for skip in sent.skipped[:_NAMES_SHOWN])
     more = len(sent.skipped) - _NAMES_SHOWN
     return f"{again}{sent.id} to {to}: {sent.state}{skipped}{f'; and {more} more' if more > 0 else ''}"
 

@@ -80,9 +80,7 @@ class Tool(Generic[A]):
             if self.reads_only
             else ToolAnnotations(destructive_hint=False, open_world_hint=False)
         )
-        return Listed(
-            name=self.name, description=self.description, input_schema=self.schema(), annotations=hints
-        )
+        return Listed(name=self.name, description=self.description, input_schema=self.schema(), annotations=hints)
 
     def schema(self) -> dict[str, Any]:
         """Give the JSON schema of the arguments, without what only repeats the names."""

@@ -39,3 +39,6 @@ class Office:
     """Refusals since the start, by code."""
     warnings: list[str] = field(default_factory=list[str])
     """Shown in status."""
+
+    def __post_init__(self) -> None:
+        self.reports.is_deaf = self.watch.is_deaf

@@ -8,6 +8,8 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from broker.services import notices
+from broker.services.callers import OPERATOR
 from broker.store.tx import Row, Tx
 from wire.ids import message_id
 from wire.inbox import EarlierSend, Mail
@@ -80,10 +82,12 @@ def hold_broken(tx: Tx, agent: str, batch: Batch) -> None:
 
 
 def hold(tx: Tx, agent: str, rows: list[Row], reason: str, *, restarts: int) -> None:
-    """Hold deliveries for the operator: they leave the order of the inbox and its quota."""
+    """Hold deliveries for the operator, who is told: they leave the order of the inbox and its quota."""
     ids = json.dumps([row["delivery"] for row in rows])
     tx.run("turns.hold", ids=ids, reason=reason, restarts=restarts)
     count_out(tx, agent, rows)
+    mail = ", ".join(message_id(row["id"]) for row in rows)
+    notices.tell(tx, OPERATOR, f"{mail} to {agent} is held: {reason}. `queenpost explain` tells more.")
 
 
 def count_out(tx: Tx, agent: str, rows: list[Row]) -> None:

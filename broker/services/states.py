@@ -15,6 +15,10 @@ class Reports:
     by_agent: dict[str, AgentsReport] = field(default_factory=dict[str, AgentsReport])
     is_deaf: Callable[[str], bool] = lambda _name: False
 
+    def resting(self) -> set[str]:
+        """Agents whose harness says that it opens no turn for a reason; they are not stalled."""
+        return {name for name, report in self.by_agent.items() if report.state in ("parked", "failed")}
+
     def forget(self, agent: str) -> None:
         """The holder of this agent is gone; what it said holds no longer."""
         self.by_agent.pop(agent, None)

@@ -26,9 +26,7 @@ def agent() -> None:
 
 @command("add", of=agent)
 @click.argument("name")
-@click.option(
-    "--role", type=click.Choice(["agent", "manager"]), default="agent", show_default=True, help="Its role."
-)
+@click.option("--role", type=click.Choice(["agent", "manager"]), default="agent", show_default=True, help="Its role.")
 @click.option(
     "--backend",
     type=click.Choice(["none", "command", "scripted"]),
@@ -36,9 +34,7 @@ def agent() -> None:
     show_default=True,
     help="What plays the model; none: an MCP client or a person at `queenpost recv`.",
 )
-@click.option(
-    "--command", "command_line", metavar="LINE", help="Program and arguments of the command backend."
-)
+@click.option("--command", "command_line", metavar="LINE", help="Program and arguments of the command backend.")
 @click.option("--script", help="Script of the scripted backend.")
 @click.option(
     "--prompt",
@@ -49,12 +45,8 @@ def agent() -> None:
     "--workdir", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Where its program runs."
 )
 @click.option("--may-write-to", multiple=True, metavar="NAME...", help="Only to these; else to anyone.")
-@click.option(
-    "--batch-max", type=click.IntRange(1, 32), default=32, show_default=True, help="Messages per wake."
-)
-def add(
-    options: Options, name: str, command_line: str | None, may_write_to: tuple[str, ...], **given: Any
-) -> None:
+@click.option("--batch-max", type=click.IntRange(1, 32), default=32, show_default=True, help="Messages per wake.")
+def add(options: Options, name: str, command_line: str | None, may_write_to: tuple[str, ...], **given: Any) -> None:
     """Add the agent NAME. It is kept in the database; what queenpost.toml declares is changed only there."""
     paths = {key: str(given.pop(key).resolve()) for key in ("prompt", "workdir") if given[key] is not None}
     words = {"command": shlex.split(command_line or ""), "allowed_recipients": list(may_write_to) or None}
@@ -131,9 +123,7 @@ def remove(options: Options, name: str, yes: bool) -> None:
 
 @command("token", of=agent)
 @click.argument("name")
-@click.option(
-    "--show", "reveal", is_flag=True, help="Print the token itself. It is as good as being the agent."
-)
+@click.option("--show", "reveal", is_flag=True, help="Print the token itself. It is as good as being the agent.")
 def token(options: Options, name: str, reveal: bool) -> None:
     """Say where the token of agent NAME lies. A file that is missing is made anew."""
     path = ask(options, ops.AgentsToken(agent=name), ops.AgentsTokenPath).path

@@ -21,9 +21,7 @@ def dead() -> None:
 
 @command("list", of=dead)
 @click.option("--agent", metavar="NAME", help="Only the dead letters to this agent.")
-@click.option(
-    "--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="List no more than this."
-)
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="List no more than this.")
 def list_dead(options: Options, agent: str | None, limit: int) -> None:
     """List the dead letters that nobody discarded."""
     listed = ask(options, InboxDead(agent=agent, limit=limit), InboxListed)

@@ -42,9 +42,7 @@ def story_as_json(story: InboxExplained) -> dict[str, Any]:
             {"recipient": copy.recipient, "state": copy.state, "turn": copy.turn, "attempt": copy.attempt}
             for copy in story.deliveries
         ],
-        "history": [
-            {"at": iso(step.at_ms), "event": step.event, "detail": step.detail} for step in story.history
-        ],
+        "history": [{"at": iso(step.at_ms), "event": step.event, "detail": step.detail} for step in story.history],
     }
 
 
@@ -75,10 +73,7 @@ def _print_body(story: InboxExplained, full: bool) -> None:
 
 
 def _print_copies(story: InboxExplained, options: Options) -> None:
-    rows = [
-        [copy.recipient, copy_state(copy), str(copy.attempt), _why(copy, options)]
-        for copy in story.deliveries
-    ]
+    rows = [[copy.recipient, copy_state(copy), str(copy.attempt), _why(copy, options)] for copy in story.deliveries]
     print_table(["RECIPIENT", "STATE", "ATTEMPT", "WHY"], rows, right=[2])
     click.echo()
 

@@ -82,12 +82,8 @@ def sent_as_json(sent: InboxSent) -> dict[str, Any]:
 @click.option("--ack", multiple=True, metavar="ID...", help="Mark this operator mail as read.")
 @click.option("--all", "ack_all", is_flag=True, help="Mark all operator mail as read.")
 @click.option("--settled", is_flag=True, help="List also what was read, handled, dead or expired.")
-@click.option(
-    "--limit", type=click.IntRange(1), default=100, show_default=True, help="List no more than this."
-)
-def inbox(
-    options: Options, name: str | None, ack: tuple[str, ...], ack_all: bool, settled: bool, limit: int
-) -> None:
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="List no more than this.")
+def inbox(options: Options, name: str | None, ack: tuple[str, ...], ack_all: bool, settled: bool, limit: int) -> None:
     """List the mail that waits for NAME, the operator's if nobody is named. Listing marks nothing as read."""
     mailbox = name or options.as_ or OPERATOR
     if ack or ack_all:

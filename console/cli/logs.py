@@ -32,9 +32,7 @@ UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "d
     help="Only this program; may be given more than once.",
 )
 @click.option("--since", metavar="WHEN", help="From then on: 30s, 10m, 2h, 1d ago, or an ISO time.")
-@click.option(
-    "-n", "--lines", type=click.IntRange(0), default=100, show_default=True, help="No more than the last N."
-)
+@click.option("-n", "--lines", type=click.IntRange(0), default=100, show_default=True, help="No more than the last N.")
 def logs(options: Options, follow: bool, programs: tuple[str, ...], since: str | None, lines: int) -> None:
     """Read the logs of the fleet. With --json each line is the record as it stands in the file.
 

@@ -24,12 +24,8 @@ GOODBYE_S = 2.0
 
 
 @command("recv")
-@click.option(
-    "--wait", "wait_s", type=click.FloatRange(0), default=0.0, metavar="S", help="Wait so long for mail."
-)
-@click.option(
-    "--max", "most", type=click.IntRange(1, 32), default=1, show_default=True, help="Take up to so many."
-)
+@click.option("--wait", "wait_s", type=click.FloatRange(0), default=0.0, metavar="S", help="Wait so long for mail.")
+@click.option("--max", "most", type=click.IntRange(1, 32), default=1, show_default=True, help="Take up to so many.")
 @click.option("--peek", is_flag=True, help="Show what waits and take nothing.")
 def recv(options: Options, wait_s: float, most: int, peek: bool) -> None:
     """Take the mail of the agent that --as names: print it, then report it as handled.

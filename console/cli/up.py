@@ -18,7 +18,7 @@ from console.cli.logs import LOOK_EVERY_S, print_records
 from console.cli.options import Options, command
 from console.cli.screen import bold, note, print_json, warn
 from console.log_files import Follower, Record
-from console.supervisor.app import ORPHAN_GRACE_S, UpSettings, run
+from console.supervisor.app import ORPHAN_GRACE_S, UpSettings, start
 from console.supervisor.keeper import python
 from console.supervisor.lock import holder
 from console.supervisor.orphans import end, left_behind
@@ -48,9 +48,7 @@ NOTABLE = frozenset(
 
 
 @command("up")
-@click.option(
-    "-d", "--detach", is_flag=True, help="Return when the fleet is ready; it runs on in the background."
-)
+@click.option("-d", "--detach", is_flag=True, help="Return when the fleet is ready; it runs on in the background.")
 def up(options: Options, detach: bool) -> None:
     """Run the whole fleet: the broker, then the harness with all agents. A missing home is made.
 
@@ -76,9 +74,9 @@ async def _foreground(options: Options, settings: UpSettings) -> None:
             await tasks.start(stop_on_signals, stop)
             tasks.start_soon(_show, options, follower)
             async with anyio.create_task_group() as fleet:
-                ready = await fleet.start(run, settings, stop)
-                said = {"broker": ready.broker, "harness": ready.harness}
-                _say_ready(options, settings.home, said)
+                ready = await start(fleet, settings, stop)
+                if ready is not None:
+                    _say_ready(options, settings.home, {"broker": ready.broker, "harness": ready.harness})
             tasks.cancel_scope.cancel()
     finally:
         _print_notable(options, follower)
@@ -118,9 +116,7 @@ def _say_ready(options: Options, home: Home, said: Mapping[str, Any]) -> None:
     who = ", ".join(agents) or "no agents that need one"
     click.echo(f"{bold('ready')}: broker (pid {broker.get('pid')}), harness with {who}")
     if harness is None:
-        warn(
-            "the harness failed, so no agent gets a turn; the broker accepts mail. `queenpost logs` says why"
-        )
+        warn("the harness failed, so no agent gets a turn; the broker accepts mail. `queenpost logs` says why")
     note("`queenpost send`, `status`, `logs -f` work from any terminal; `queenpost down` ends the fleet")
 
 
@@ -179,9 +175,7 @@ def down(options: Options) -> None:
         settings.children.unlink(missing_ok=True)
         _tell_down(options, home, "stopped", f"stopped what a killed `up` left behind: {', '.join(orphans)}")
     elif _listens(home):
-        raise Refused(
-            "conflict", "a broker runs here, but not under `queenpost up`; stop that program itself"
-        )
+        raise Refused("conflict", "a broker runs here, but not under `queenpost up`; stop that program itself")
     else:
         _tell_down(options, home, "not_running", f"nothing to stop: no fleet runs in {tilde(home.root)}")
 
@@ -191,9 +185,7 @@ async def _wait_for_end(home: Home, pid: int) -> None:
         while holder(home.up_lock) == pid:  # noqa: ASYNC110  # it is not our child, so nothing tells of its end
             await anyio.sleep(0.05)
         return
-    raise Refused(
-        "unavailable", f"`queenpost up` (pid {pid}) has not ended within {DOWN_S:.0f} s; its log says why"
-    )
+    raise Refused("unavailable", f"`queenpost up` (pid {pid}) has not ended within {DOWN_S:.0f} s; its log says why")
 
 
 def _listens(home: Home) -> bool:

@@ -4,6 +4,7 @@ Pure, but for the bodies of messages, which the caller looks up.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
@@ -61,6 +62,11 @@ class Telling:
                 return self._closed(record)
             case _:
                 return None
+
+    def ready(self, said: Mapping[str, Any], now: datetime) -> str:
+        """Give the line about the fleet that stands."""
+        agents = ", ".join(str(agent) for agent in said.get("agents", []))
+        return f"{self._time(now)}  {named('fleet')}   broker and harness are up, with {agents}"
 
     def killing(self, accident: Accident, now: datetime) -> str:
         """Give the line about the accident."""

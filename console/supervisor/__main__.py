@@ -12,7 +12,7 @@ from typing import Any
 
 import anyio
 
-from console.supervisor.app import UpSettings, run
+from console.supervisor.app import UpSettings, start
 from console.supervisor.signals import stop_on_signals
 from wire.errors import QueenpostError
 from wire.home import Home
@@ -44,15 +44,10 @@ async def _main(settings: UpSettings) -> int:
 async def _serve(settings: UpSettings, stop: anyio.Event) -> None:
     try:
         async with anyio.create_task_group() as fleet:
-            ready = await fleet.start(run, settings, stop)
-            _say(
-                {
-                    "event": "ready",
-                    "broker": dict(ready.broker),
-                    "harness": ready.harness and dict(ready.harness),
-                }
-            )
-            _let_go()
+            ready = await start(fleet, settings, stop)
+            if ready is not None:
+                _say({"event": "ready", "broker": ready.broker, "harness": ready.harness})
+                _let_go()
     except BaseExceptionGroup as group:
         # One task, so one failure.
         raise group.exceptions[0] from group

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import cast
 
 import anyio
-from anyio.abc import TaskStatus
+from anyio.abc import TaskGroup, TaskStatus
 
 from console.supervisor.fleet import BROKER_GRACE_S, HARNESS_GRACE_S, Ready, supervise
 from console.supervisor.keeper import Ended, News, Program, how_it_ended, python
@@ -66,13 +66,22 @@ async def run(
             await _run_locked(settings, stop, task_status)
     except Held as exc:
         who = f"pid {exc.pid}" if exc.pid else "pid unknown"
-        raise AlreadyRuns(
-            f"`queenpost up` runs on this home already ({who}); `queenpost down` ends it"
-        ) from exc
+        raise AlreadyRuns(f"`queenpost up` runs on this home already ({who}); `queenpost down` ends it") from exc
     except BaseExceptionGroup as group:
         if (ended := _first_end(group)) is None:
             raise
         raise refusal_of(ended) from ended
+
+
+async def start(tasks: TaskGroup, settings: UpSettings, stop: anyio.Event) -> Ready | None:
+    """Start `run` in a task group and wait until the fleet is ready; None if it was told to stop before."""
+    try:
+        return await tasks.start(run, settings, stop)
+    except RuntimeError:
+        # anyio's word for a task that ended before it was started.
+        if not stop.is_set():
+            raise
+        return None
 
 
 async def _run_locked(settings: UpSettings, stop: anyio.Event, task_status: TaskStatus[Ready]) -> None:

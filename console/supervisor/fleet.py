@@ -53,9 +53,7 @@ async def _cancel_when(stop: anyio.Event, scope: anyio.CancelScope) -> None:
     scope.cancel()
 
 
-async def _keep_or_fail(
-    keeper: Keeper, *, task_status: TaskStatus[Said | None] = anyio.TASK_STATUS_IGNORED
-) -> None:
+async def _keep_or_fail(keeper: Keeper, *, task_status: TaskStatus[Said | None] = anyio.TASK_STATUS_IGNORED) -> None:
     try:
         await keeper.keep(task_status=task_status)
     except Ended:

@@ -172,9 +172,7 @@ class RawClient:
 @asynccontextmanager
 async def raw_client(fleet: Fleet, agent: str, era: Era = "auto") -> AsyncGenerator[RawClient]:
     """Run an agent's MCP server and speak to it; killed on leaving, if it is still there."""
-    async with await anyio.open_process(
-        fleet.command(agent), stdin=PIPE, stdout=PIPE, stderr=PIPE
-    ) as process:
+    async with await anyio.open_process(fleet.command(agent), stdin=PIPE, stdout=PIPE, stderr=PIPE) as process:
         assert process.stdout is not None
         client = RawClient(process, era, BufferedByteReceiveStream(process.stdout))
         await client._shake_hands()  # pyright: ignore[reportPrivateUsage]  # its maker

@@ -24,9 +24,7 @@ def framed(text: str) -> list[Framed]:
         return []
     boundary = first[1]
     found: list[Framed] = []
-    for match in re.finditer(
-        rf"^<mail-{boundary}(.*)>\n((?:.|\n)*?)\n</mail-{boundary}>$", text, re.MULTILINE
-    ):
+    for match in re.finditer(rf"^<mail-{boundary}(.*)>\n((?:.|\n)*?)\n</mail-{boundary}>$", text, re.MULTILINE):
         found.append(Framed(dict(_PAIR.findall(match[1])), match[2]))
     return found
 

@@ -14,9 +14,7 @@ from wire.errors import Denied
 
 def who(roster: list[Peer]) -> AgentsWho:
     """Make the broker's answer for alice."""
-    return AgentsWho(
-        name="alice", role="agent", fleet="demo", manager="boss", roster=roster, waiting=3, open_turn=None
-    )
+    return AgentsWho(name="alice", role="agent", fleet="demo", manager="boss", roster=roster, waiting=3, open_turn=None)
 
 
 async def test_whoami_says_name_role_roster_and_whom_one_may_write_to(client: Client, desk: FakeDesk) -> None:
@@ -40,9 +38,7 @@ async def test_whoami_says_name_role_roster_and_whom_one_may_write_to(client: Cl
 
 async def test_a_large_roster_is_cut_at_the_bound_of_a_reply(client: Client, desk: FakeDesk) -> None:
     """Spec: every reply is at most 24 KiB."""
-    roster = [
-        Peer(name=f"worker-{number:06}", role="agent", state="idle", may_write=True) for number in range(5000)
-    ]
+    roster = [Peer(name=f"worker-{number:06}", role="agent", state="idle", may_write=True) for number in range(5000)]
     desk.answers[AgentsWhoami] = who(roster)
     text = text_of(await client.call_tool("whoami", {}))
     assert len(text.encode()) <= MAX_REPLY_BYTES
@@ -54,9 +50,7 @@ async def test_an_agent_has_no_list_agents(client: Client, desk: FakeDesk) -> No
     """Spec: for the manager only."""
     result = await client.call_tool("list_agents", {})
     assert result.is_error
-    assert text_of(result) == (
-        "unknown: there is no tool 'list_agents'; you have recv, recv_batch, send, whoami"
-    )
+    assert text_of(result) == ("unknown: there is no tool 'list_agents'; you have recv, recv_batch, send, whoami")
     assert not desk.requests
 
 
@@ -70,9 +64,7 @@ async def test_the_manager_lists_its_agents(era: Era) -> None:
             AgentSummary.model_validate(
                 {**common, "name": "bob", "state": "working", "ready": 2, "leased": 1, "last_turn": last}
             ),
-            AgentSummary.model_validate(
-                {**common, "name": "carol", "state": "parked", "reason": "rate\nlimit"}
-            ),
+            AgentSummary.model_validate({**common, "name": "carol", "state": "parked", "reason": "rate\nlimit"}),
         ]
     )
     place = Place(desk)

@@ -211,9 +211,7 @@ async def test_a_peek_can_wait_for_mail(broker: FakeBroker) -> None:
 async def test_a_second_taker_gets_the_conflict(broker: FakeBroker) -> None:
     """Spec (DESIGN 5.4)."""
     async with alice(broker) as desk:
-        broker.answers["agents.attach"] = lambda _: Conflict(
-            "an attended session works for alice; end it first"
-        )
+        broker.answers["agents.attach"] = lambda _: Conflict("an attended session works for alice; end it first")
         with pytest.raises(Conflict, match="an attended session works for alice"):
             await look(desk)
 
@@ -251,9 +249,7 @@ async def test_leaving_detaches(broker: FakeBroker) -> None:
     assert frame["agent"] == "alice"
 
 
-async def test_leaving_does_not_wait_for_a_silent_broker(
-    broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_leaving_does_not_wait_for_a_silent_broker(broker: FakeBroker, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ours: the end of the connection gives the mail back too."""
     monkeypatch.setattr(attended, "LEAVE_S", 0.01)
     async with alice(broker) as desk:
@@ -296,9 +292,7 @@ async def test_an_agent_that_somebody_else_took_meanwhile_is_a_conflict(broker: 
     async with alice(broker) as desk:
         await look(desk)
         await broker.next("agents.attach")
-        broker.answers["agents.attach"] = lambda _: Conflict(
-            "an attended session works for alice; end it first"
-        )
+        broker.answers["agents.attach"] = lambda _: Conflict("an attended session works for alice; end it first")
         broker.answers["turns.take"] = lambda _: Denied("call agents.attach first")
         await broker.drop()
         with pytest.raises(Conflict):
@@ -319,9 +313,7 @@ async def test_a_stale_attachment_is_renewed_once(broker: FakeBroker) -> None:
         ]
 
 
-async def test_the_open_turn_is_renewed_until_it_has_ended(
-    broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_open_turn_is_renewed_until_it_has_ended(broker: FakeBroker, monkeypatch: pytest.MonkeyPatch) -> None:
     """Spec (DESIGN 5.4): while the stdio client lives."""
     monkeypatch.setattr(attended, "RENEW_EVERY_S", 0.01)
     async with alice(broker) as desk:

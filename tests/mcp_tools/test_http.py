@@ -97,9 +97,7 @@ async def test_the_role_picks_the_surface(served: Served, era: Era) -> None:
         assert ("list_agents" in names) is has_it
 
 
-async def test_progress_is_told_while_parked(
-    served: Served, era: Era, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_progress_is_told_while_parked(served: Served, era: Era, monkeypatch: pytest.MonkeyPatch) -> None:
     """Spec: in both eras, which is why answers are event streams."""
     monkeypatch.setattr(inbox, "PROGRESS_EVERY_S", 0.01)
     told = anyio.Event()
@@ -153,9 +151,7 @@ async def test_a_revoked_or_replaced_token_is_void_at_once(served: Served, plain
     assert (await plain.post(served.url, json=INITIALIZE, headers=new)).status_code == 401
 
 
-@pytest.mark.parametrize(
-    "host", ["localhost:{port}", "127.0.0.1", "evil.example", "127.0.0.1:{port}.evil.example"]
-)
+@pytest.mark.parametrize("host", ["localhost:{port}", "127.0.0.1", "evil.example", "127.0.0.1:{port}.evil.example"])
 async def test_another_host_is_refused(served: Served, plain: httpx2.AsyncClient, host: str) -> None:
     """Spec: exactly 127.0.0.1 and the port, or a rebound name of a browser gets in."""
     headers = {**served.headers(served.alice), "host": host.format(port=served.port)}
@@ -198,18 +194,14 @@ async def test_an_oversized_body_is_refused(served: Served, plain: httpx2.AsyncC
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"\xff\xfe", b"[" * 100_000, b'{"jsonrpc":"2.0","id":NaN}'])
-async def test_a_malformed_body_costs_only_itself(
-    served: Served, plain: httpx2.AsyncClient, body: bytes
-) -> None:
+async def test_a_malformed_body_costs_only_itself(served: Served, plain: httpx2.AsyncClient, body: bytes) -> None:
     """Spec: an error, and the next request is served."""
     headers = {**served.headers(served.alice), "content-type": "application/json"}
     assert (await plain.post(served.url, content=body, headers=headers)).status_code == 400
     assert (await plain.post(served.url, json=INITIALIZE, headers=headers)).status_code == 200
 
 
-async def test_a_session_belongs_to_the_token_that_opened_it(
-    served: Served, plain: httpx2.AsyncClient
-) -> None:
+async def test_a_session_belongs_to_the_token_that_opened_it(served: Served, plain: httpx2.AsyncClient) -> None:
     """Spec: the bearer of this request decides, and a session of another one does not exist."""
     alice, bob = served.headers(served.alice), served.headers(served.bob)
     opened = await plain.post(served.url, json=INITIALIZE, headers=alice)
@@ -268,9 +260,7 @@ def parking_request(era: Era) -> tuple[dict[str, Any], dict[str, str]]:
     return {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params}, headers
 
 
-async def test_a_client_that_vanishes_ends_the_wait(
-    served: Served, plain: httpx2.AsyncClient, era: Era
-) -> None:
+async def test_a_client_that_vanishes_ends_the_wait(served: Served, plain: httpx2.AsyncClient, era: Era) -> None:
     """Spec: the connection just ends; the SDK would park on in the older era."""
     request, extra = parking_request(era)
     headers = {**served.headers(served.alice), **extra}
@@ -305,9 +295,7 @@ async def test_a_killed_client_ends_the_wait(served: Served, era: Era) -> None:
     """Spec: SIGKILL, in both eras."""
     token = served.bearers.issue(served.alice)
     with anyio.fail_after(15):
-        async with await anyio.open_process(
-            [sys.executable, "-c", KILLED, served.url, token, era]
-        ) as process:
+        async with await anyio.open_process([sys.executable, "-c", KILLED, served.url, token, era]) as process:
             await served.alice.parked.wait()
             process.kill()
             await served.alice.left.wait()

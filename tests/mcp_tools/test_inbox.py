@@ -39,9 +39,7 @@ async def test_recv_takes_one_message_and_counts_the_rest(client: Client, desk: 
 
 
 @pytest.mark.parametrize("wait", [{}, {"wait_seconds": None}, {"wait_seconds": 0}])
-async def test_recv_without_a_wait_returns_at_once(
-    client: Client, desk: FakeDesk, wait: dict[str, object]
-) -> None:
+async def test_recv_without_a_wait_returns_at_once(client: Client, desk: FakeDesk, wait: dict[str, object]) -> None:
     """Spec. [H02]"""
     assert await call(client, "recv", **wait) == "(empty)"
     assert desk.recvs == [(1, 0.0, None)]
@@ -77,9 +75,7 @@ async def test_a_negative_wait_is_an_error(client: Client, desk: FakeDesk) -> No
     assert not desk.recvs
 
 
-async def test_progress_is_told_while_parked(
-    client: Client, desk: FakeDesk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_progress_is_told_while_parked(client: Client, desk: FakeDesk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Spec: in both eras; it never goes back."""
     monkeypatch.setattr(inbox, "PROGRESS_EVERY_S", 0.01)
     told: list[tuple[float, float | None]] = []
@@ -111,9 +107,7 @@ async def cancel_when_parked(desk: FakeDesk, scope: anyio.CancelScope) -> None:
     scope.cancel()
 
 
-async def test_a_closing_place_ends_the_wait_with_an_answer(
-    client: Client, desk: FakeDesk, place: Place
-) -> None:
+async def test_a_closing_place_ends_the_wait_with_an_answer(client: Client, desk: FakeDesk, place: Place) -> None:
     """Ours: a server that stops does not leave its callers hanging."""
 
     async def close_when_parked() -> None:
@@ -162,9 +156,7 @@ async def test_what_does_not_fit_into_a_reply_goes_back(client: Client, desk: Fa
     assert text.endswith("(+4 more waiting: recv_batch)")
 
 
-async def test_a_peek_is_marked_and_nobody_answers_for_it(
-    client: Client, desk: FakeDesk, place: Place
-) -> None:
+async def test_a_peek_is_marked_and_nobody_answers_for_it(client: Client, desk: FakeDesk, place: Place) -> None:
     """Spec: read-only."""
     desk.peek = True
     desk.put(letter(1, "x" * 20_000), letter(2, "x" * 20_000))
@@ -205,9 +197,7 @@ async def test_a_broadcast_names_who_gets_it_and_who_not(client: Client, desk: F
     skipped = [Skipped(name="dave", reason="denied"), Skipped(name="eve", reason="full")]
     desk.answers[InboxSend] = InboxSent(id="m5", to="*", recipients=["bob", "carol"], skipped=skipped)
     text = await call(client, "send", to="*", body="hi")
-    assert text == (
-        "m5 to 2 agents (bob, carol): queued; not to dave: your allow-list; not to eve: its inbox is full"
-    )
+    assert text == ("m5 to 2 agents (bob, carol): queued; not to dave: your allow-list; not to eve: its inbox is full")
 
 
 async def test_a_repeated_send_says_that_it_was_not_sent_again(client: Client, desk: FakeDesk) -> None:
@@ -228,9 +218,7 @@ async def test_a_refused_send_says_why(client: Client, desk: FakeDesk, error: De
 
 
 @pytest.mark.parametrize("wait", [{}, {"wait_seconds": 60}])
-async def test_a_second_taker_reads_who_has_the_agent(
-    client: Client, desk: FakeDesk, wait: dict[str, object]
-) -> None:
+async def test_a_second_taker_reads_who_has_the_agent(client: Client, desk: FakeDesk, wait: dict[str, object]) -> None:
     """Spec: `conflict`, also out of a wait."""
     desk.refusal = Conflict("an attended session works for alice; end it first")
     text = await refused(client, "recv", **wait)

@@ -1,6 +1,9 @@
 """The tools over stdio: real processes, a real broker. What happens to mail when things end badly."""
 
+import json
+import os
 import signal
+import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from subprocess import PIPE, run
@@ -10,7 +13,7 @@ import pytest
 from mcp import Client
 
 from tests.mcp_tools.conftest import Era
-from tests.mcp_tools.fleet import Fleet, raw_client, running_broker, running_fleet
+from tests.mcp_tools.fleet import MODERN, Fleet, raw_client, running_broker, running_fleet
 from tests.mcp_tools.reading import framed, text_of
 from wire.agents import AgentsAttach, AgentsAttached
 from wire.client import BrokerClient, new_instance
@@ -25,12 +28,6 @@ async def fleet(tmp_path: Path) -> AsyncGenerator[Fleet]:
     """A broker with alice and bob."""
     async with running_fleet(tmp_path) as fleet:
         yield fleet
-
-
-@pytest.fixture(autouse=True)
-def deadline() -> float:
-    """Give the seconds that each of these tests may take."""
-    return 15.0
 
 
 async def test_two_clients_of_different_eras_exchange_mail(fleet: Fleet, era: Era) -> None:
@@ -222,24 +219,28 @@ async def test_garbage_on_the_input_ends_nothing(fleet: Fleet, era: Era) -> None
             assert await alice.call("recv") == "(empty)"
 
 
-async def test_a_client_that_stops_reading_gets_its_mail_counted_as_unread(fleet: Fleet, era: Era) -> None:
-    """Spec: a result that could not be written gives its mail back."""
+async def test_a_result_that_nobody_reads_gives_its_mail_back(fleet: Fleet) -> None:
+    """Spec: it could not be written, and the client is as good as gone."""
     message = await fleet.send("alice", "work")
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "recv", "_meta": MODERN}}
+    read_end, write_end = os.pipe()
     with anyio.fail_after(15):
-        async with raw_client(fleet, "alice", era) as alice:
-            assert alice.process.stdout is not None
-            await alice.process.stdout.aclose()
-            await alice.start("recv")
-            assert await alice.process.wait() == 0
+        async with await anyio.open_process(
+            fleet.command("alice"), stdin=PIPE, stdout=write_end, stderr=None
+        ) as process:
+            os.close(write_end)
+            os.close(read_end)
+            assert process.stdin is not None
+            await process.stdin.send(json.dumps(call).encode() + b"\n")
+            assert await process.wait() == 0
+        assert [happening.event for happening in (await fleet.story(message)).history][-1] != "accepted"
         await fleet.reaches(message, "queued")
 
 
-def test_without_a_broker_it_says_how_to_start_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_broker_it_says_how_to_start_one(tmp_path: Path) -> None:
     """Spec: exit 1, one sentence on stderr, nothing on stdout."""
-    fleet_less = ["-P", "-m", "mcp_tools", "--agent", "alice", "--home", str(tmp_path / "h")]
-    ended = run(
-        [__import__("sys").executable, *fleet_less], stdin=PIPE, capture_output=True, check=False, timeout=15
-    )
+    command = [sys.executable, "-P", "-m", "mcp_tools", "--agent", "alice", "--home", str(tmp_path / "h")]
+    ended = run(command, stdin=PIPE, capture_output=True, check=False, timeout=15)
     assert ended.returncode == 1
     assert ended.stdout == b""
     assert ended.stderr.count(b"\n") == 1

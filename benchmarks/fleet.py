@@ -50,4 +50,4 @@ class Fleet:
     @property
     def settings(self) -> str:
         """The text of its `queenpost.toml`."""
-        return LIMITS + "".join(f"\n[agents.{name}]\nbackend = \"none\"\n" for name in self.agents)
+        return LIMITS + "".join(f'\n[agents.{name}]\nbackend = "none"\n' for name in self.agents)

@@ -30,7 +30,6 @@ def compose(turn: Turn, who: AgentsWho, *, state: Path, role_prompt: str = "") -
         role_prompt=role_prompt.strip(),
         messages=[render_mail(mail, boundary) for mail in turn.mail],
         boundary=boundary,
-        redelivered=[(mail.id, mail.attempt) for mail in turn.mail if mail.attempt > 1],
         waiting=turn.waiting,
     )
 

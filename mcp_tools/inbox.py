@@ -1,14 +1,13 @@
 """The mail tools: recv, recv_batch, send. When mail counts as handled is for the desk to decide."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Annotated
 
 import anyio
 from pydantic import Field
 
 from mcp_tools.desk import Received
-from mcp_tools.rendering import draw_boundary, how_many_fit, render_received
+from mcp_tools.rendering import Reply, draw_boundary, fit_reply
 from mcp_tools.tool import Arguments, Call, Tool
 from wire.client import new_key
 from wire.errors import Invalid, QueenpostError
@@ -84,18 +83,18 @@ async def _take(call: Call, maximum: int, wait_s: float, done: str | None, notes
     if received is None:
         return f"({CLOSING})"
     boundary = draw_boundary(received.mail)
-    fitting = how_many_fit(received.mail, boundary)
-    left_over = replace(received, mail=received.mail[fitting:])
-    shown = replace(received, mail=received.mail[:fitting], waiting=received.waiting + len(left_over.mail))
-    await _answer_for(call, boundary, shown)
-    if left_over.mail and not received.peek:
-        await call.desk.give_back(left_over)
-    return render_received(shown, boundary, notes)
+    reply = fit_reply(received, boundary, notes)
+    if not received.peek:
+        await _answer_for(call, boundary, reply)
+    return reply.text
 
 
-async def _answer_for(call: Call, boundary: str, shown: Received) -> None:
-    if shown.mail and not shown.peek:
-        await call.place.hand_over(call.request_id, boundary, shown)
+async def _answer_for(call: Call, boundary: str, reply: Reply) -> None:
+    """Watch over what was taken: it is written, or it goes back."""
+    if reply.shown.mail:
+        await call.place.hand_over(call.request_id, boundary, reply.shown)
+    if reply.left_over.mail:
+        await call.desk.give_back(reply.left_over)
 
 
 async def _look(call: Call, maximum: int, done: str | None) -> Received:

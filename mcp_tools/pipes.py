@@ -11,8 +11,12 @@ from contextlib import suppress
 
 import anyio
 
+from wire.logs import get_logger
+
 MAX_LINE_BYTES = 4 * 1024 * 1024
 """A longer line cannot be a request of ours; the connection ends."""
+
+log = get_logger("mcp")
 
 _CHUNK_BYTES = 64 * 1024
 _NEVER_BLOCKS = select.PIPE_BUF
@@ -33,7 +37,10 @@ class LineReader:
         searched = 0
         while (end := self._buffer.find(b"\n", searched)) < 0:
             searched = len(self._buffer)
-            chunk = await _read(self._fd) if searched <= MAX_LINE_BYTES else b""
+            if searched > MAX_LINE_BYTES:
+                log.error("line_too_long", max_line_bytes=MAX_LINE_BYTES)
+                raise StopAsyncIteration
+            chunk = await _read(self._fd)
             if not chunk:
                 raise StopAsyncIteration
             self._buffer += chunk

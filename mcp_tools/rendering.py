@@ -6,6 +6,7 @@ The harness uses `render_mail` for its wake prompt too. What a message may cause
 import re
 import secrets
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from mcp_tools.desk import Received
 from wire.escaping import escape
@@ -20,8 +21,6 @@ BROADCAST = "this was a broadcast and may not need any action from you"
 
 _BOUNDARY_BYTES = 5
 """Short, as each message pays for it twice: that no mail contains it is checked, not hoped for."""
-_TRAILER_BYTES = 1024
-"""Kept free for the lines around the frames."""
 _EARLIER_SHOWN = 8
 _EXCERPT_CHARACTERS = 100
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9*._:/-]")
@@ -73,17 +72,32 @@ def _earlier(earlier: EarlierSend) -> str:
     return f"{_name(earlier.id)} to {_name(earlier.to)}: {escape(short)}"
 
 
-def how_many_fit(mail: Sequence[Mail], boundary: str) -> int:
-    """Count the messages from the first on that one reply can hold; at least one, if there is any."""
-    room = MAX_REPLY_BYTES - _TRAILER_BYTES
-    for number, message in enumerate(mail):
-        room -= len(render_mail(message, boundary).encode()) + 1
-        if room < 0:
-            return max(number, 1)
-    return len(mail)
+@dataclass(frozen=True)
+class Reply:
+    """A tool result that keeps the bound, and the mail that did not fit into it."""
+
+    text: str
+    shown: Received
+    left_over: Received
 
 
-def render_received(received: Received, boundary: str, notes: Sequence[str] = ()) -> str:
+def fit_reply(received: Received, boundary: str, notes: Sequence[str] = ()) -> Reply:
+    """Render as many messages as one result holds, from the first on; at least one, if there is any."""
+    fitting = len(received.mail)
+    while len((text := _text(_first(received, fitting), boundary, notes)).encode()) > MAX_REPLY_BYTES:
+        if fitting <= 1:
+            break
+        fitting -= 1
+    left_over = replace(received, mail=received.mail[fitting:])
+    return Reply(text, _first(received, fitting), left_over)
+
+
+def _first(received: Received, count: int) -> Received:
+    mail = received.mail[:count]
+    return replace(received, mail=mail, waiting=received.waiting + len(received.mail) - len(mail))
+
+
+def _text(received: Received, boundary: str, notes: Sequence[str]) -> str:
     """Write the whole result of a recv: notes, the framed mail, what still waits."""
     lines = [f"({note})" for note in (*notes, received.note) if note]
     if received.peek:

@@ -31,7 +31,9 @@ class FloorLine(asyncio.Protocol):
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             frame = from_json(line)
-            self._waiting.pop(frame["id"]).set_result(frame["result"])
+            future = self._waiting.pop(frame["id"])
+            if not future.done():
+                future.set_result(frame["result"])
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Asyncio: it has ended, and so has everybody's wait."""
@@ -70,7 +72,11 @@ class FloorPost:
 
     async def open(self, agent: str) -> str:
         """Open a turn as soon as there is mail."""
-        return (await self._readers.call({"op": "open", "as": agent}))["turn"]
+        try:
+            return (await self._readers.call({"op": "open", "as": agent}))["turn"]
+        except asyncio.CancelledError:
+            self._readers.call({"op": "withdraw", "as": agent})
+            raise
 
     async def close(self, agent: str, turn: str) -> None:
         """Close it as completed."""

@@ -89,6 +89,9 @@ class Store:
                 case "open":
                     self._parked[frame["as"]] = job
                     woken.append(frame["as"])
+                case "withdraw":
+                    self._parked.pop(frame["as"], None)
+                    answers.append(Answer(job, {}))
                 case _:
                     answers.append(Answer(job, self._close(frame)))
         for agent in woken:
@@ -97,8 +100,8 @@ class Store:
         self._db.execute("COMMIT")
         return answers
 
-    def _run(self, name: str, **params: str | bytes | int | None) -> int:
-        return self._db.execute(self._sql[name], params).lastrowid or 0
+    def _run(self, query: str, **params: str | bytes | int | None) -> int:
+        return self._db.execute(self._sql[query], params).lastrowid or 0
 
     def _send(self, frame: dict[str, Any]) -> dict[str, Any]:
         sender, to, body = frame["as"], frame["to"], frame["body"]

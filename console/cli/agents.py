@@ -1,5 +1,6 @@
 """Agents of a fleet: add, list, show, pause, resume, remove them, and where their tokens lie."""
 
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -85,9 +86,11 @@ def show(options: Options, name: str) -> None:
     mail = f"{one.ready} waiting, {one.leased} in turn, {one.held} held, {one.dead} dead"
     source = "queenpost.toml" if one.origin == "file" else "`queenpost agent add`"
     token = tilde(shown.token_path) if shown.token_expected else "void"
-    rows = {"mail": mail, "declared by": source, "token": token, **settings}
+    said = {key: value for key, value in settings.items() if value not in ([], {}) and key != "role"}
+    rows = {"mail": mail, "declared by": source, "token": token, **said}
     for key, value in rows.items():
-        click.echo(f"  {dim(f'{key:<18}')}  {safe(value if isinstance(value, str) else str(value))}")
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        click.echo(f"  {dim(f'{key:<18}')}  {safe(text)}")
 
 
 @command("pause", of=agent)

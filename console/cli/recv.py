@@ -15,7 +15,7 @@ from console.cli.times import ago, iso
 from wire.agents import AgentsAttach, AgentsAttached, AgentsChanged, AgentsDetach
 from wire.client import BrokerClient, new_instance
 from wire.clock import SystemClock
-from wire.errors import QueenpostError
+from wire.errors import Invalid, QueenpostError
 from wire.inbox import InboxPeek, InboxPeeked, Mail
 from wire.turns import MAX_WAIT_S, TurnsClose, TurnsClosed, TurnsTake, TurnsTaken
 
@@ -35,6 +35,8 @@ def recv(options: Options, wait_s: float, most: int, peek: bool) -> None:
     """
     if options.as_ is None:
         raise click.UsageError("whose mail? Name the agent with --as NAME; yours is in `queenpost inbox`")
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]  # so it is when it was closed
+        raise Invalid("stdout is closed: there is nowhere to print the mail, so none was taken")
     if wait_s > MAX_WAIT_S:
         warn(f"waits {MAX_WAIT_S:.0f} s, not {wait_s:g}: that is the longest")
     anyio.run(_peek if peek else _take, options, options.as_, most, min(wait_s, MAX_WAIT_S))

@@ -91,9 +91,12 @@ class Root(click.Group):
 def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if not wanted or ctx.resilient_parsing:
         return
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
 
-    click.echo(f"queenpost {version('queenpost')}")
+    try:
+        click.echo(f"queenpost {version('queenpost')}")
+    except PackageNotFoundError:
+        click.echo("queenpost, from a checkout that is not installed")
     ctx.exit()
 
 

@@ -40,7 +40,6 @@ NOTABLE = frozenset(
         "mail_held",
         "agent_attached",
         "agent_detached",
-        "program_ready",
         "fleet_stopped",
     }
 )
@@ -115,6 +114,8 @@ def _say_ready(options: Options, home: Home, said: Mapping[str, Any]) -> None:
         return
     who = ", ".join(agents) or "no agents that need one"
     click.echo(f"{bold('ready')}: broker (pid {broker.get('pid')}), harness with {who}")
+    for name, reason in (harness or {}).get("refused", {}).items():
+        warn(f"{name} is not hosted: {reason}")
     if harness is None:
         warn("the harness failed, so no agent gets a turn; the broker accepts mail. `queenpost logs` says why")
     note("`queenpost send`, `status`, `logs -f` work from any terminal; `queenpost down` ends the fleet")

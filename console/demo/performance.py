@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import anyio
 
+from console.cli.failing import innermost
 from console.demo.accident import Accident
 from console.demo.play import play, take_account
 from console.demo.stage import Stage
@@ -50,7 +51,7 @@ class Performance:
                 await self._with_fleet(stop)
                 signals.cancel_scope.cancel()
         except* (QueenpostError, TimeoutError) as group:
-            self.outcome.failure = _words(group)
+            self.outcome.failure = str(innermost(group)) or f"the fleet was not ready within {LIMIT_S:.0f} s"
         self.outcome.seconds = anyio.current_time() - began
 
     async def _with_fleet(self, stop: anyio.Event) -> None:
@@ -110,9 +111,3 @@ async def _body(client: BrokerClient, record: Record) -> str:
     if record.get("event") != "message_accepted":
         return ""
     return (await client.call(InboxExplain(message=record["message"]), InboxExplained)).body
-
-
-def _words(exc: BaseException) -> str:
-    while isinstance(exc, BaseExceptionGroup):
-        exc = exc.exceptions[0]
-    return str(exc) or f"the fleet was not ready within {LIMIT_S:.0f} s"

@@ -46,7 +46,7 @@ async def take_account(client: BrokerClient, outcome: Play) -> None:
 
 async def _first(look: Callable[[], Awaitable[T | None]]) -> T:
     """Look until there is something to see."""
-    while (seen := await look()) is None:
+    while (seen := await look()) is None:  # noqa: ASYNC110  # the other process has no event for it
         await anyio.sleep(LOOK_EVERY_S)
     return seen
 

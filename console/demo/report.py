@@ -46,14 +46,16 @@ def _plain(text: str) -> str:
 
 def _print_markdown_table(lines: list[str]) -> None:
     rows = [[_plain(cell.strip()) for cell in re.split(r"(?<!\\)\|", line.strip("|"))] for line in lines]
-    ruler = next((row for row in rows if all(re.fullmatch(r":?-+:?", cell) for cell in row)), [])
-    right = [index for index, cell in enumerate(ruler) if cell.endswith(":")]
-    body = [row for row in rows if row is not ruler]
-    widths = [max(columns(row[index]) for row in body) for index in range(len(body[0]))]
+    rulers = [row for row in rows if all(re.fullmatch(r":?-+:?", cell) for cell in row)]
+    right = [index for row in rulers for index, cell in enumerate(row) if cell.endswith(":")]
+    body = [row for row in rows if row not in rulers]
+    width = max(len(row) for row in body)
+    body = [row + [""] * (width - len(row)) for row in body]
+    widths = [max(columns(row[index]) for row in body) for index in range(width)]
     for number, row in enumerate(body):
         cells = [_cell(cell, widths[index], index in right) for index, cell in enumerate(row)]
         line = "  ".join(cells).rstrip()
-        click.echo(f"  {dim(line) if number == 0 and ruler else line}")
+        click.echo(f"  {dim(line) if number == 0 and rulers else line}")
 
 
 def _cell(text: str, width: int, to_the_right: bool) -> str:

@@ -30,7 +30,7 @@ def gist(body: str) -> str:
     try:
         data: Any = json.loads(body)
     except ValueError:
-        return one_line(body.lstrip("# "), EXCERPT)
+        return one_line(body.lstrip("# ").split("\n", 1)[0], EXCERPT)
     if not isinstance(data, dict):
         return one_line(body, EXCERPT)
     job = cast("dict[str, Any]", data)
@@ -38,7 +38,7 @@ def gist(body: str) -> str:
         return f"your part: {len(cast('list[object]', paths))} files to read"
     if "facts" in job:
         return f"what is in my {job.get('files', '')} files".replace("  ", " ")
-    return "the details are in a file" if "file" in job else one_line(body, EXCERPT)
+    return "(too long for a mail, so it is in a file)" if "file" in job else one_line(body, EXCERPT)
 
 
 @dataclass(slots=True)
@@ -46,7 +46,6 @@ class Telling:
     """The story so far, as far as the next line depends on it."""
 
     began: datetime
-    killed: Accident | None = None
     _mail: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     """Of each open turn."""
     _came_back: set[str] = field(default_factory=set[str])
@@ -70,9 +69,8 @@ class Telling:
 
     def killing(self, accident: Accident, now: datetime) -> str:
         """Give the line about the accident."""
-        self.killed = accident
-        what = f"kill -9 {accident.pid}: the program of {accident.agent} dies in the middle of turn {accident.turn}"
-        return f"{self._time(now)}  {click.style(what, fg='red', bold=True)}"
+        what = f"program killed in the middle of turn {accident.turn} (kill -9 {accident.pid})"
+        return f"{self._time(now)}  {named(accident.agent)}   {click.style(what, fg='red', bold=True)}"
 
     def _sent(self, record: Record, body: str) -> str:
         who = f"{named(record['sender'])} → {named(record['to'])}"

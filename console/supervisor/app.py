@@ -4,6 +4,7 @@ What it does is written to `logs/up.ndjson`; it prints nothing.
 """
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +18,7 @@ from console.supervisor.fleet import BROKER_GRACE_S, HARNESS_GRACE_S, Ready, sup
 from console.supervisor.keeper import Ended, News, Program, how_it_ended, python
 from console.supervisor.lock import Held, hold
 from console.supervisor.orphans import Record, end, left_behind
-from wire.errors import Conflict, QueenpostError, Unavailable
+from wire.errors import Conflict, QueenpostError, Unavailable, from_wire
 from wire.home import Home
 from wire.logs import configure, get_logger
 
@@ -114,14 +115,15 @@ def _first_end(group: BaseExceptionGroup[BaseException]) -> Ended | None:
 
 def refusal_of(ended: Ended) -> QueenpostError:
     """Say to the caller why there is no fleet: in the words of the program, where it left any."""
-    complaint = [line for line in ended.last_words if line.startswith(f"queenpost {ended.program}: ")]
-    start = ended.last_words.index(complaint[0]) if complaint else max(len(ended.last_words) - 5, 0)
-    words = "\n".join(ended.last_words[start:]).removeprefix(f"queenpost {ended.program}: ")
+    words = "\n".join(ended.last_words)
+    # What a program of ours says last on stderr: `queenpost broker: CODE: message`, over one or more lines.
+    complaint = re.search(rf"^queenpost {ended.program}: ([a-z]+): (.+)", words, re.MULTILINE | re.DOTALL)
     if ended.code == EXIT_ANOTHER_BROKER:
-        return AlreadyRuns(f"another broker runs on this home: {words}")
-    return Unavailable(
-        f"the {ended.program} {how_it_ended(ended.code)}; `queenpost logs` may say more\n{words}".strip()
-    )
+        return AlreadyRuns(complaint[2] if complaint else "another broker runs on this home")
+    if complaint:
+        return from_wire(complaint[1], complaint[2], {})
+    tail = "\n".join(ended.last_words[-5:])
+    return Unavailable(f"the {ended.program} {how_it_ended(ended.code)}; `queenpost logs` may say more\n{tail}".strip())
 
 
 async def _clear_up_after_the_former(settings: UpSettings) -> bool:
@@ -150,9 +152,12 @@ def _tell(record: Record, news: News) -> None:
     match news.happened:
         case "started":
             record.remember(news.program, int(news.data["pid"]))
-            log.info("program_started", child=news.program, **news.data)
+            if news.data["start"] > 1:
+                log.warning("program_restarted", child=news.program, **news.data)
+            else:
+                log.info("program_started", child=news.program, pid=news.data["pid"])
         case "ready":
-            log.info("program_ready", child=news.program, agents=news.data.get("agents"))
+            log.info("program_ready", child=news.program)
         case "died":
             log.warning("program_died", child=news.program, **news.data)
         case "failed":

@@ -12,6 +12,9 @@ from anyio.abc import TaskStatus
 from console.supervisor.child import Child, running
 from console.supervisor.policy import Patience, Restarts
 
+LOGGED_WORDS = 3
+"""Lines of a dead program's stderr that go into the log; it is one line there."""
+
 Happened = Literal["started", "ready", "died", "failed"]
 Said = Mapping[str, Any]
 
@@ -94,7 +97,7 @@ class Keeper:
         while True:
             ended = await self._run_once(task_status)
             wait_s = self._wait_s(ended)
-            data = {"code": ended.code, "last_words": list(ended.last_words)}
+            data = {"code": ended.code, "last_words": list(ended.last_words[-LOGGED_WORDS:])}
             if wait_s is None:
                 self._news("failed", data)
                 raise ended

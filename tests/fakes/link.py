@@ -103,9 +103,7 @@ class FakeBroker:
 
     async def _serve(self, stream: SocketStream) -> None:
         lines = BufferedByteReceiveStream(stream)
-        with suppress(
-            anyio.EndOfStream, anyio.IncompleteRead, anyio.ClosedResourceError, anyio.BrokenResourceError
-        ):
+        with suppress(anyio.EndOfStream, anyio.IncompleteRead, anyio.ClosedResourceError, anyio.BrokenResourceError):
             async with stream:
                 self._links.append(stream)
                 self.hellos.append(await _frame(lines))

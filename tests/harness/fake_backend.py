@@ -36,6 +36,10 @@ class FakeProgram:
         self._send.send_nowait(Ended(outcome, reason, unseen=unseen))
         self._send.close()
 
+    def vanishes(self) -> None:
+        """Be gone without saying how it ended."""
+        self._send.close()
+
     async def events(self) -> AsyncIterator[Event]:
         """See `RunningTurn`."""
         async for event in self._receive:

@@ -23,6 +23,7 @@ async def test_mail_wakes_the_agent_and_a_finished_turn_handles_it(stage: Stage)
             program.begins()
             program.ends()
             await stage.handled(mail)
+            await stage.office.until(lambda: len(stage.box.reports) == 3)
     assert [report.state for report in stage.box.reports] == ["idle", "working", "idle"]
     assert stage.box.closes[0].begun
 
@@ -60,7 +61,7 @@ async def test_mail_of_a_failed_turn_comes_again_and_says_so(stage: Stage) -> No
             program.begins()
             program.ends("crashed", "exited with status 1")
             again = await stage.backend.next_program()
-            assert "attempt 2 — an earlier turn with this mail did not finish" in again.prompt
+            assert "(redelivered, attempt 2: an earlier turn with m1 did not finish" in again.prompt
             again.ends()
             await stage.handled(mail)
     assert [close.outcome for close in stage.box.closes] == ["crashed", "completed"]

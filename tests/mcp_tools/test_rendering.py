@@ -7,14 +7,14 @@ from mcp_tools.rendering import (
     BROADCAST,
     MAX_REPLY_BYTES,
     draw_boundary,
-    how_many_fit,
+    fit_reply,
     render_mail,
-    render_received,
 )
 from tests.fakes.desk import letter
 from tests.mcp_tools.reading import framed
-from wire.escaping import escape
+from wire.escaping import FRAME_BYTES, escape
 from wire.inbox import EarlierSend, Mail
+from wire.turns import BATCH_BYTES
 
 HOSTILE = (
     "</mail-{0}>",
@@ -43,6 +43,11 @@ def received(mail: list[Mail], **fields: object) -> Received:
     return Received(mail, **known)  # pyright: ignore[reportArgumentType]  # a test names what it changes
 
 
+def rendered(result: Received, boundary: str) -> str:
+    """Give the text of a result of recv."""
+    return fit_reply(result, boundary).text
+
+
 def test_bodies_that_imitate_frames_are_read_back_as_what_they_are() -> None:
     """Spec [T13 of the threat model]: 300 payloads, exactly as many messages. [P12]"""
     payloads = [text.format(guess) for text in HOSTILE for guess in GUESSES][:300]
@@ -50,7 +55,7 @@ def test_bodies_that_imitate_frames_are_read_back_as_what_they_are() -> None:
     for start in range(0, 300, 30):
         mail = [letter(number, body) for number, body in enumerate(payloads[start : start + 30], start=1)]
         boundary = draw_boundary(mail)
-        found = framed(render_received(received(mail), boundary))
+        found = framed(rendered(received(mail), boundary))
         assert [one.attributes["id"] for one in found] == [one.id for one in mail]
         assert [one.body for one in found] == [escape(one.body) for one in mail]
         assert {one.attributes["from"] for one in found} == {"bob"}
@@ -120,24 +125,24 @@ def test_hidden_characters_are_written_out() -> None:
 
 def test_nothing_reads_as_empty() -> None:
     """Spec."""
-    assert render_received(received([]), ZEROS) == "(empty)"
+    assert rendered(received([]), ZEROS) == "(empty)"
 
 
 def test_what_waits_is_counted() -> None:
     """Spec."""
-    text = render_received(received([letter(1)], waiting=3), ZEROS)
+    text = rendered(received([letter(1)], waiting=3), ZEROS)
     assert text.endswith("\n(+3 more waiting: recv_batch)")
 
 
 def test_a_peek_is_marked() -> None:
     """Spec: read-only, and said so."""
-    assert render_received(received([letter(1)], peek=True), ZEROS).startswith("(peek: shown, not taken;")
+    assert rendered(received([letter(1)], peek=True), ZEROS).startswith("(peek: shown, not taken;")
 
 
 def test_a_note_of_the_desk_is_shown() -> None:
     """Spec."""
     note = "nothing more in this turn; end it, you will be woken"
-    assert render_received(received([], note=note), ZEROS) == f"({note})\n(empty)"
+    assert rendered(received([], note=note), ZEROS) == f"({note})\n(empty)"
 
 
 @pytest.mark.parametrize("special", [{}, {"in_reply_to": "m12345"}, {"broadcast": True}])
@@ -149,7 +154,7 @@ def test_a_message_costs_at_most_40_tokens_over_its_body(special: dict[str, obje
 def tokens_over(count: int, special: dict[str, object]) -> float:
     """Measure what one message of a batch costs beyond its body."""
     mail = [letter(12_000 + number, "words " * 20, sender="alice", **special) for number in range(count)]
-    text = render_received(received(mail, waiting=17), draw_boundary(mail))
+    text = rendered(received(mail, waiting=17), draw_boundary(mail))
     return (len(text) - sum(len(escape(one.body)) for one in mail)) / 4 / count
 
 
@@ -157,14 +162,24 @@ def test_a_reply_holds_as_many_messages_as_fit() -> None:
     """Spec: 24 KiB rendered, all redelivered with long lists."""
     earlier = [EarlierSend(id=f"m{number}", to="carol", excerpt="é" * 200) for number in range(10, 20)]
     mail = [letter(number, "ü" * 1000, attempt=3, earlier=earlier) for number in range(1, 33)]
-    boundary = draw_boundary(mail)
-    count = how_many_fit(mail, boundary)
-    assert 1 < count < 32
-    text = render_received(received(mail[:count], waiting=32 - count), boundary)
-    assert MAX_REPLY_BYTES - 6000 < len(text.encode()) <= MAX_REPLY_BYTES
+    reply = fit_reply(received(mail, waiting=5), draw_boundary(mail))
+    shown, left_over = reply.shown.mail, reply.left_over.mail
+    assert shown + left_over == mail
+    assert len(shown) > 1
+    assert reply.shown.waiting == 5 + len(left_over)
+    assert MAX_REPLY_BYTES - 6000 < len(reply.text.encode()) <= MAX_REPLY_BYTES
+
+
+def test_a_batch_that_the_broker_counted_fits() -> None:
+    """Ours: it counts 160 bytes for a frame, and what it hands over must not have to go back."""
+    for count in (1, 2, 10, 32):
+        size = BATCH_BYTES // count - FRAME_BYTES
+        mail = [letter(10_000 + number, "x" * size, sender="a" * 31, in_reply_to="m99999") for number in range(count)]
+        assert not fit_reply(received(mail, waiting=999), draw_boundary(mail)).left_over.mail
 
 
 def test_one_message_is_always_handed_over() -> None:
     """Spec: at least one, whatever its size."""
-    assert how_many_fit([letter(1, "x" * 500_000), letter(2)], ZEROS) == 1
-    assert how_many_fit([letter(1, "x" * 24_000), letter(2, "x" * 24_000)], ZEROS) == 1
+    for size in (500_000, 24_000):
+        mail = [letter(1, "x" * size), letter(2, "x" * size)]
+        assert fit_reply(received(mail), ZEROS).shown.mail == mail[:1]

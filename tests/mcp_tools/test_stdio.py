@@ -20,6 +20,7 @@ from wire.client import BrokerClient, new_instance
 from wire.private_files import read_secret
 from wire.turns import TurnsTake, TurnsTaken
 
+TAKE = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "recv", "_meta": MODERN}}
 OTHER: dict[Era, Era] = {"legacy": "auto", "auto": "legacy"}
 
 
@@ -222,7 +223,6 @@ async def test_garbage_on_the_input_ends_nothing(fleet: Fleet, era: Era) -> None
 async def test_a_result_that_nobody_reads_gives_its_mail_back(fleet: Fleet) -> None:
     """Spec: it could not be written, and the client is as good as gone."""
     message = await fleet.send("alice", "work")
-    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "recv", "_meta": MODERN}}
     read_end, write_end = os.pipe()
     with anyio.fail_after(15):
         async with await anyio.open_process(
@@ -231,10 +231,32 @@ async def test_a_result_that_nobody_reads_gives_its_mail_back(fleet: Fleet) -> N
             os.close(write_end)
             os.close(read_end)
             assert process.stdin is not None
-            await process.stdin.send(json.dumps(call).encode() + b"\n")
+            await process.stdin.send(json.dumps(TAKE).encode() + b"\n")
             assert await process.wait() == 0
-        assert [happening.event for happening in (await fleet.story(message)).history][-1] != "accepted"
         await fleet.reaches(message, "queued")
+        (delivery,) = (await fleet.story(message)).deliveries
+        assert delivery.attempt == 1
+
+
+async def test_a_client_that_does_not_read_holds_up_no_exit(fleet: Fleet) -> None:
+    """Ours: the pipe is full, and mail in it and behind it goes back."""
+    mail = [await fleet.send("alice", "x" * 20_000) for _ in range(8)]
+    read_end, write_end = os.pipe()
+    with anyio.fail_after(15):
+        async with await anyio.open_process(
+            fleet.command("alice"), stdin=PIPE, stdout=write_end, stderr=None
+        ) as process:
+            os.close(write_end)
+            assert process.stdin is not None
+            for number in range(len(mail)):
+                await process.stdin.send(json.dumps({**TAKE, "id": number}).encode() + b"\n")
+            await fleet.reaches(mail[-1], "in_turn")
+            process.terminate()
+            with anyio.fail_after(4):
+                assert await process.wait() == 0
+        os.close(read_end)
+        for message in mail:
+            await fleet.reaches(message, "queued")
 
 
 def test_without_a_broker_it_says_how_to_start_one(tmp_path: Path) -> None:

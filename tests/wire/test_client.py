@@ -29,7 +29,7 @@ ATTACHED = AgentsAttached(
     epoch=1,
     role="agent",
     attended=False,
-    open_turn="t1",
+    open_turn=None,
     paused=False,
     settings=AgentSettings(),
 )

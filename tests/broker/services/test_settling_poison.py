@@ -2,8 +2,9 @@
 
 import pytest
 
-from broker.services.callers import Caller
+from broker.services.callers import Caller, Rules
 from tests.fakes.office import OPERATOR_CALLER, FakeOffice, by_token
+from wire.settings import Limits
 from wire.turns import MAX_FAILURES, MAX_RESTARTS, backoff_ms
 
 OWN = by_token("alice")
@@ -130,8 +131,8 @@ def test_a_dead_notice_causes_no_notice(office: FakeOffice, alice: Caller, bob: 
 def test_a_notice_finds_room_in_a_full_inbox(office: FakeOffice, bob: Caller) -> None:
     """DESIGN 5.14: notices use reserved headroom, and count."""
     office.send(OWN, "bob")
-    office.damage("UPDATE agents SET settings = '{}' WHERE name = 'alice'")
-    office.rules = type(office.rules)(office.rules.limits.model_copy(update={"inbox_messages": 1}), 0)
+    office.send(OPERATOR_CALLER, "alice")
+    office.rules = Rules(Limits(inbox_messages=1), disk_free_bytes=0)
     fail(office, bob)
     assert len(office.notices("alice")) == 1
 

@@ -1,0 +1,145 @@
+"""What is measured, in which order: each round takes every figure once, product and floor next to each other."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+
+import anyio
+from anyio.abc import Process
+
+from benchmarks import loads
+from benchmarks.commits import one_row_commits
+from benchmarks.figures import Figure, percentile
+from benchmarks.fleet import BODY, Fleet
+from benchmarks.floor.client import floor_post
+from benchmarks.plan import Plan
+from benchmarks.post import Post
+from benchmarks.product import harness, product_post
+from benchmarks.programs import processor_s, program
+from benchmarks.rows import Series, figures
+from wire.home import CONFIG_NAME, Home
+from wire.turns import TurnsOpen, TurnsOpened
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One post office under load, and its process."""
+
+    name: str
+    post: Post
+    process: Process
+
+
+async def measure(plan: Plan, folder: Path, say: Say) -> list[Figure]:
+    """Take every figure in a folder of its own, which may be removed afterwards."""
+    fleet = Fleet(plan.pairs)
+    home = Home(folder / "home")
+    home.create()
+    (home.root / CONFIG_NAME).write_text(fleet.settings, encoding="utf-8")
+    series = Series()
+    async with _product(home, fleet, folder) as product, _floor(fleet, folder) as floor:
+        for number in range(-1, plan.rounds):  # the one before the first warms up and does not count
+            say(f"round {number + 1} of {plan.rounds}" if number >= 0 else "warming up")
+            sides = (product, floor) if number % 2 else (floor, product)
+            await _round(series if number >= 0 else Series(), plan, fleet, sides, folder)
+    say("restarts after kill -9")
+    await _restarts(series, plan, home, fleet, folder)
+    say("parked agents")
+    await _idle(series, plan, home, fleet, folder)
+    return figures(series, plan)
+
+
+@asynccontextmanager
+async def _product(home: Home, fleet: Fleet, folder: Path) -> AsyncGenerator[Side]:
+    async with (
+        _broker(home, folder) as process,
+        product_post(home, fleet.senders, fleet.readers) as post,
+    ):
+        yield Side("product", post, process)
+
+
+@asynccontextmanager
+async def _floor(fleet: Fleet, folder: Path) -> AsyncGenerator[Side]:
+    database, socket = folder / "floor.db", folder / "floor.sock"
+    arguments = ("--database", str(database), "--socket", str(socket), "--agents", ",".join(fleet.agents))
+    async with (
+        program("benchmarks.floor", *arguments, errors=folder / "floor.log") as process,
+        floor_post(socket) as post,
+    ):
+        yield Side("floor", post, process)
+
+
+def _broker(home: Home, folder: Path) -> AbstractAsyncContextManager[Process]:
+    return program("broker", "--home", str(home.root), errors=folder / "broker.log")
+
+
+async def _round(series: Series, plan: Plan, fleet: Fleet, sides: tuple[Side, Side], folder: Path) -> None:
+    commits = one_row_commits(folder / "commits.db", plan.samples)
+    series.add("commit", percentile(commits, 50))
+    window = plan.window_s
+    for side in sides:
+        load = partial(loads.life_cycles, side.post, fleet.senders, fleet.readers, window)
+        await _under_load(series, side, "cycles", load)
+    for side in sides:
+        load = partial(loads.sends, side.post, fleet.senders, fleet.sinks, window)
+        await _under_load(series, side, "sends", load)
+        one = await loads.sends(side.post, fleet.senders[:1], fleet.sinks[:1], window)
+        series.add(f"{side.name} one", one)
+    for side in sides:
+        await _latencies(series, plan, fleet, side)
+
+
+async def _under_load(series: Series, side: Side, name: str, load: Callable[[], Awaitable[float]]) -> None:
+    before, started = processor_s(side.process.pid), perf_counter()
+    rate = await load()
+    after, done = processor_s(side.process.pid), rate * (perf_counter() - started)
+    series.add(f"{side.name} {name}", rate)
+    if before is not None and after is not None and done:
+        series.add(f"{side.name} {name} cpu", (after - before) / done)
+
+
+async def _latencies(series: Series, plan: Plan, fleet: Fleet, side: Side) -> None:
+    sender, reader, sink = fleet.senders[0], fleet.readers[0], fleet.sinks[0]
+    pings = await loads.durations(side.post.ping, plan.samples)
+    sends = await loads.durations(lambda: side.post.send(sender, sink, BODY), plan.samples)
+    woken = await loads.wakes(side.post, sender, reader, plan.samples)
+    series.add(f"{side.name} ping", percentile(pings, 50))
+    series.add(f"{side.name} send p50", percentile(sends, 50))
+    series.add(f"{side.name} send p99", percentile(sends, 99))
+    series.add(f"{side.name} wake", percentile(woken.after_receipt, 50))
+
+
+async def _restarts(series: Series, plan: Plan, home: Home, fleet: Fleet, folder: Path) -> None:
+    """From the start of the process to the first durable answer; each broker before was killed."""
+    for number in range(plan.restarts + 1):  # the first one only starts the broker that is killed
+        started = perf_counter()
+        async with _broker(home, folder) as process, product_post(home, fleet.senders[:1], []) as post:
+            await post.send(fleet.senders[0], fleet.sinks[0], BODY)
+            if number:
+                series.add("restart", perf_counter() - started)
+            process.kill()
+            await process.wait()
+
+
+async def _idle(series: Series, plan: Plan, home: Home, fleet: Fleet, folder: Path) -> None:
+    """Processor time of a broker on which agents are parked and nothing happens."""
+    agents = fleet.readers[: plan.idle_agents]
+    async with (
+        _broker(home, folder) as process,
+        harness(home, agents) as client,
+        anyio.create_task_group() as group,
+    ):
+        for agent in agents:
+            group.start_soon(partial(client.call, TurnsOpen(), TurnsOpened, as_=agent))
+        await anyio.sleep(0.5)
+        before = processor_s(process.pid)
+        await anyio.sleep(plan.idle_s)
+        after = processor_s(process.pid)
+        if before is not None and after is not None:
+            series.add("idle", (after - before) / plan.idle_s)
+        group.cancel_scope.cancel()

@@ -1,0 +1,1 @@
+"""The edge against real sockets: connections, dispatch, errands, pushes."""

@@ -1,0 +1,1 @@
+"""The supervisor, with small children of its own."""

@@ -27,11 +27,13 @@ async def explain(reader: Reader, caller: Caller, request: InboxExplain, now_ms:
     copies = await reader.all("inbox.deliveries_of", message=number)
     if row is None or not _is_party(caller, row, copies):
         raise unknown("message", request.message)
-    seen = copies if caller.kind != "agent" or row["sender"] == caller.name else [
-        copy for copy in copies if copy["recipient"] == caller.name
-    ]  # fmt: skip
+    seen = _visible(caller, row, copies)
     leases = await reader.all("inbox.leases_of", message=number)
-    replies = await reader.all("inbox.replies_to", message=number)
+    replies = [
+        reply
+        for reply in await reader.all("inbox.replies_to", message=number)
+        if caller.kind != "agent" or caller.name in (row["sender"], reply["sender"])
+    ]
     audited = await reader.all("audit.of", subject=message_id(number))
     names = {copy["recipient"] for copy in seen}
     history = [
@@ -54,6 +56,13 @@ async def explain(reader: Reader, caller: Caller, request: InboxExplain, now_ms:
         replies=[message_id(reply["id"]) for reply in replies],
         history=sorted(history, key=lambda step: step.at_ms),
     )
+
+
+def _visible(caller: Caller, row: Any, copies: list[Any]) -> list[Any]:
+    """All copies for the operator and the sender, a recipient's own one for that recipient."""
+    if caller.kind != "agent" or row["sender"] == caller.name:
+        return copies
+    return [copy for copy in copies if copy["recipient"] == caller.name]
 
 
 def _is_party(caller: Caller, row: Any, copies: list[Any]) -> bool:

@@ -10,13 +10,14 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Generator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, CompletedProcess
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 from unittest import mock
 
 import anyio
@@ -24,10 +25,11 @@ from anyio.abc import Process, TaskGroup
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from broker import app
+from broker.edge.connection import Connection
 from broker.edge.hub import Hub
 from broker.edge.office import Office
 from broker.timekeeper import Timekeeper
-from tests.scenarios.fleet import RawLine, Worker
+from tests.scenarios.fleet import RawLine, Worker, send
 from wire import agents, fleet, inbox
 from wire.client import BrokerClient, new_instance, new_key
 from wire.clock import Clock
@@ -172,6 +174,10 @@ class Fleet:
             await raw.hello(self.token(secret))
         return raw
 
+    async def send(self, to: str, body: str = "hello", *, key: str | None = None) -> inbox.InboxSent:
+        """Send as the operator."""
+        return await send(await self.operator(), to, body, key=key)
+
     # --- looking ------------------------------------------------------------------------------------
 
     async def status(self) -> fleet.FleetState:
@@ -215,6 +221,20 @@ class LocalBroker(Fleet):
     def hub(self) -> Hub:
         """Give who is connected."""
         return self.keeper.hub
+
+    def connections(self) -> list[Connection]:
+        """Give the broker's ends of all welcomed connections, the oldest first."""
+        return [cast("Connection", line) for line in self.hub.lines()]
+
+    @contextmanager
+    def writer_stopped(self) -> Generator[None]:
+        """Let nothing be committed meanwhile, as on a disk that hangs."""
+        go_on = threading.Event()
+        self.office.writer.submit(lambda _: go_on.wait(START_S), lambda _: None)
+        try:
+            yield
+        finally:
+            go_on.set()
 
     async def start(self) -> None:
         """Serve until it listens."""

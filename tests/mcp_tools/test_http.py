@@ -16,6 +16,7 @@ from mcp_tools import http, inbox
 from mcp_tools.bearers import Bearers
 from tests.fakes.desk import FakeDesk, letter
 from tests.mcp_tools.conftest import Era
+from tests.mcp_tools.fleet import MODERN
 from tests.mcp_tools.reading import framed, text_of
 
 INITIALIZE = {
@@ -246,27 +247,22 @@ async def test_a_cancelled_call_ends_the_wait(served: Served, era: Era) -> None:
     assert not served.alice.wrote
 
 
-def parking_request(era: Era) -> tuple[dict[str, Any], dict[str, str]]:
-    """Give a recv that waits, and the headers it needs."""
+async def parking_call(served: Served, plain: httpx2.AsyncClient, era: Era) -> tuple[dict[str, Any], dict[str, str]]:
+    """Give alice's recv that waits, and the headers it needs; in the older era a session is opened for it."""
     params: dict[str, Any] = {"name": "recv", "arguments": {"wait_seconds": 120}}
+    headers = served.headers(served.alice)
     if era == "legacy":
-        return {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params}, {}
-    params["_meta"] = {
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientCapabilities": {},
-        "io.modelcontextprotocol/clientInfo": {"name": "t", "version": "0"},
-    }
-    headers = {"mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": "recv"}
+        opened = await plain.post(served.url, json=INITIALIZE, headers=headers)
+        headers["mcp-session-id"] = opened.headers["mcp-session-id"]
+    else:
+        params["_meta"] = MODERN
+        headers |= {"mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": "recv"}
     return {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params}, headers
 
 
 async def test_a_client_that_vanishes_ends_the_wait(served: Served, plain: httpx2.AsyncClient, era: Era) -> None:
     """Spec: the connection just ends; the SDK would park on in the older era."""
-    request, extra = parking_request(era)
-    headers = {**served.headers(served.alice), **extra}
-    if era == "legacy":
-        opened = await plain.post(served.url, json=INITIALIZE, headers=headers)
-        headers["mcp-session-id"] = opened.headers["mcp-session-id"]
+    request, headers = await parking_call(served, plain, era)
     with anyio.fail_after(10):
         async with anyio.create_task_group() as group:
             group.start_soon(lambda: plain.post(served.url, json=request, headers=headers, timeout=60))
@@ -317,11 +313,7 @@ async def test_mail_that_nobody_reads_goes_back(
 
     monkeypatch.setattr(FakeDesk, "recv", slow_recv)
     served.alice.put(letter(1))
-    request, extra = parking_request(era)
-    headers = {**served.headers(served.alice), **extra}
-    if era == "legacy":
-        opened = await plain.post(served.url, json=INITIALIZE, headers=headers)
-        headers["mcp-session-id"] = opened.headers["mcp-session-id"]
+    request, headers = await parking_call(served, plain, era)
     with anyio.fail_after(10):
         async with anyio.create_task_group() as group:
             group.start_soon(lambda: plain.post(served.url, json=request, headers=headers, timeout=60))
@@ -356,20 +348,20 @@ async def test_a_call_that_is_cancelled_after_its_answer_gives_the_mail_back(
     assert served.alice.given_back == ["m1"]
 
 
-async def test_stop_answers_whoever_waits(served: Served, era: Era) -> None:
-    """Spec: a parked recv ends early, and the server is down."""
+async def test_stop_answers_whoever_waits(served: Served, plain: httpx2.AsyncClient, era: Era) -> None:
+    """Spec: a parked recv ends early, with a sentence, and the server is down."""
+    request, headers = await parking_call(served, plain, era)
     texts: list[str] = []
 
     async def receive() -> None:
-        async with served.client(served.alice, era) as client:
-            texts.append(text_of(await client.call_tool("recv", {"wait_seconds": 120})))
+        texts.append((await plain.post(served.url, json=request, headers=headers, timeout=60)).text)
 
     with anyio.fail_after(10):
         async with anyio.create_task_group() as group:
             group.start_soon(receive)
             await served.alice.parked.wait()
             served.stop.set()
-    assert texts == [f"({inbox.CLOSING})"]
+    assert inbox.CLOSING in texts[0]
 
 
 async def test_a_server_that_was_stopped_listens_no_more(plain: httpx2.AsyncClient) -> None:

@@ -1,7 +1,7 @@
 """Who talks to a broker in these tests: workers, sessions, and bare lines for what no client would say."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,6 +84,17 @@ async def send(
     """Send on any connection that may."""
     request = inbox.InboxSend(key=key or new_key(), to=to, body=body, in_reply_to=in_reply_to)
     return await client.call(request, inbox.InboxSent, as_=as_)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that nothing announces; the one place that looks again and again.
+
+    Raises:
+        TimeoutError: it did not come true.
+    """
+    with anyio.fail_after(PATIENCE_S):
+        while not condition():
+            await anyio.sleep(0.005)
 
 
 async def settled(client: BrokerClient) -> None:

@@ -21,15 +21,16 @@ def time_of(record: Record) -> str:
     return str(record.get("time", ""))
 
 
-def programs_in(folder: Path) -> list[str]:
-    """Name the programs that have a log here."""
-    return sorted(path.name.removesuffix(SUFFIX) for path in folder.glob(f"*{SUFFIX}"))
+def programs_in(folder: Path, wanted: Collection[str] = ()) -> list[str]:
+    """Name the programs that have a log here: all, or the wanted ones (`harness` is also `harness-bob`)."""
+    found = sorted(path.name.removesuffix(SUFFIX) for path in folder.glob(f"*{SUFFIX}"))
+    return [name for name in found if not wanted or name in wanted or name.partition("-")[0] in wanted]
 
 
 def read_all(folder: Path, programs: Collection[str] = ()) -> Iterator[Record]:
     """Give every record that is kept, merged by time, rotated files too."""
-    wanted = programs or programs_in(folder)
-    return heapq.merge(*(_records_of(folder, program) for program in wanted), key=time_of)
+    found = programs_in(folder, programs)
+    return heapq.merge(*(_records_of(folder, program) for program in found), key=time_of)
 
 
 def _records_of(folder: Path, program: str) -> Iterator[Record]:
@@ -72,7 +73,7 @@ class Follower:
 
     def new(self) -> list[Record]:
         """Give the new records of all programs, merged by time; a program that starts later is noticed."""
-        for program in self._programs or programs_in(self._folder):
+        for program in programs_in(self._folder, self._programs):
             if program not in self._tails:
                 self._tails[program] = _Tail(self._folder / f"{program}{SUFFIX}", program)
         return sorted((record for tail in self._tails.values() for record in tail.new()), key=time_of)

@@ -18,9 +18,7 @@ def parse(arguments: Sequence[str]) -> HarnessSettings:
         QueenpostError: no home can be found.
     """
     parser = argparse.ArgumentParser(prog="queenpost harness", description="Give agents their turns.")
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="agents to host; none: all that have a backend"
-    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="agents to host; none: all that have a backend")
     parser.add_argument("--home", metavar="PATH", help="the home of the fleet")
     parser.add_argument(
         "--takeover", action="store_true", help="the harness before this one was reaped: do not wait for it"

@@ -113,9 +113,7 @@ async def _serve_agents(fleet: Fleet, app: App, stop: anyio.Event, say: Callable
     return 1 if fleet.nobody else 0
 
 
-async def _announce(
-    tasks: TaskGroup, fleet: Fleet, app: App, stop: anyio.Event, say: Callable[[str], None]
-) -> None:
+async def _announce(tasks: TaskGroup, fleet: Fleet, app: App, stop: anyio.Event, say: Callable[[str], None]) -> None:
     """Print the ready line once every agent was attached or refused; without any there is nothing to do."""
     await tasks.start(fleet.run)
     if fleet.nobody:

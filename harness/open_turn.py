@@ -42,9 +42,7 @@ log = get_logger("harness")
 class OpenTurn:
     """One open turn. Lives from its opening until its close was answered."""
 
-    def __init__(
-        self, turn: Turn, post: Post, *, parked_s: float = PARKED_S, writing_s: float = WRITING_S
-    ) -> None:
+    def __init__(self, turn: Turn, post: Post, *, parked_s: float = PARKED_S, writing_s: float = WRITING_S) -> None:
         self.id = turn.id
         self._post = post
         self._parked_left_s = parked_s
@@ -144,9 +142,7 @@ class OpenTurn:
                 await patiently(lambda: self.reconcile(self._post))
             if self._on_its_way:
                 log.info("unread_mail_returned", turn=self.id, mail=sorted(self._on_its_way))
-                await self._post.insist(
-                    TurnsGiveBack(turn=self.id, ids=sorted(self._on_its_way)), TurnsGivenBack
-                )
+                await self._post.insist(TurnsGiveBack(turn=self.id, ids=sorted(self._on_its_way)), TurnsGivenBack)
         except _GONE as exc:
             log.info("turn_was_over", turn=self.id, reason=exc.message)
 

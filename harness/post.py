@@ -24,9 +24,7 @@ log = get_logger("harness")
 class Counter(Protocol):
     """Where requests are handed in: the client, or one link of it."""
 
-    async def call(
-        self, request: Request, result: type[R], *, as_: str | None = None, timeout_s: float = 30.0
-    ) -> R:
+    async def call(self, request: Request, result: type[R], *, as_: str | None = None, timeout_s: float = 30.0) -> R:
         """Ask the broker, as the harness or as an attached agent; raises what it answered."""
         ...
 

@@ -34,12 +34,7 @@ def group_of(pid: int) -> int | None:
 
 def _stat_fields(pid: int) -> list[str]:
     """Fields of /proc/PID/stat from the third on: the second, a name, may hold anything, spaces too."""
-    return (
-        PROC.joinpath(str(pid), "stat")
-        .read_text(encoding="utf-8", errors="replace")
-        .rpartition(")")[2]
-        .split()
-    )
+    return PROC.joinpath(str(pid), "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
 
 
 def _from_ps(pid: int) -> str | None:

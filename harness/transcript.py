@@ -20,9 +20,7 @@ MASK = b"[masked]"
 class Transcript:
     """The file of one turn. A full disk costs the transcript, never the turn."""
 
-    def __init__(
-        self, folder: Path, turn: str, *, secrets: Iterable[str] = (), cap_bytes: int = CAP_BYTES
-    ) -> None:
+    def __init__(self, folder: Path, turn: str, *, secrets: Iterable[str] = (), cap_bytes: int = CAP_BYTES) -> None:
         self._path = folder / f"{turn}.log"
         self._secrets = [secret.encode() for secret in secrets if secret]
         self._cap_bytes = cap_bytes
@@ -50,9 +48,7 @@ class Transcript:
         for held in self._held.values():
             self._keep(held)
         if self.seen_bytes > self._cap_bytes:
-            self._append(
-                f"\n[queenpost: {self.seen_bytes - self._cap_bytes} further bytes were not kept]\n".encode()
-            )
+            self._append(f"\n[queenpost: {self.seen_bytes - self._cap_bytes} further bytes were not kept]\n".encode())
         if self._file is not None:
             os.close(self._file)
             self._file = None

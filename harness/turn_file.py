@@ -36,9 +36,7 @@ class TurnFile:
 def noted(workspace: Workspace, turn: str, mail: list[str], pid: int, now_ms: int) -> Generator[None]:
     """Keep the file for as long as the program runs. Not having it never fails a turn."""
     path = workspace.turn_file
-    note = TurnFile(
-        workspace.agent, turn, mail, pid, identity(pid), now_ms, os.getpid(), identity(os.getpid())
-    )
+    note = TurnFile(workspace.agent, turn, mail, pid, identity(pid), now_ms, os.getpid(), identity(os.getpid()))
     try:
         write(path, note)
     except OSError as exc:

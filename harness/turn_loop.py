@@ -189,9 +189,7 @@ class TurnLoop:
         if self._leaving:
             return
         self.resting = True
-        await self._hosted.reporter.say(
-            state, _why(ending), self._hosted.clock.wall_ms() + int(seconds * 1000)
-        )
+        await self._hosted.reporter.say(state, _why(ending), self._hosted.clock.wall_ms() + int(seconds * 1000))
         log.warning("agent_rests", state=state, seconds=seconds, reason=_why(ending))
         with anyio.CancelScope() as self._pause:
             if not self._leaving:

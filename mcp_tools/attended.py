@@ -71,6 +71,7 @@ class AttendedDesk:
         self._broker = broker
         self._attendance = attendance
         self._attaching = anyio.Lock()
+        self._leaving = False
         self._tasks: TaskGroup
 
     @asynccontextmanager
@@ -126,7 +127,7 @@ class AttendedDesk:
 
     def _return(self, taken: TurnsTaken) -> None:
         """Somebody asked for this mail and left before it came."""
-        if taken.mail:
+        if taken.mail and not self._leaving:
             late = Received(taken.mail, taken.waiting, taken.turn, peek=False, note=None)
             self._tasks.start_soon(self.give_back, late)
 
@@ -184,6 +185,7 @@ class AttendedDesk:
 
     async def _leave(self) -> None:
         """Detach, which closes the turn as interrupted."""
+        self._leaving = True
         if not self._attendance.attached:
             return
         with anyio.move_on_after(LEAVE_S, shield=True):

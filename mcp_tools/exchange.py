@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-import anyio
+from anyio.lowlevel import checkpoint
 from mcp_types import RequestId
 from starlette.types import Message, Receive, Send
 
@@ -37,7 +37,7 @@ class Exchange(Place):
     async def send(self, message: Message) -> None:
         """Pass on what goes out, and see the mail that is in it."""
         # One turn of the loop, so that a connection which ended a moment ago is known to have ended.
-        await anyio.lowlevel.checkpoint()
+        await checkpoint()
         gone = self._left
         await self._send(message)
         if not gone and message["type"] == "http.response.body":

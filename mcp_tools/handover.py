@@ -17,6 +17,13 @@ REMEMBERED = 64
 """Written results that a late cancellation can still take back."""
 
 
+async def give_back(desk: Desk, received: Received) -> None:
+    """Return what nobody will read; runs to its end even in a cancelled scope."""
+    if received.mail and not received.peek:
+        with anyio.move_on_after(GIVE_BACK_S, shield=True):
+            await desk.give_back(received)
+
+
 class Parcel:
     """The mail of one tool result: pending, then written, then perhaps lost to a late cancellation."""
 
@@ -38,12 +45,11 @@ class Parcel:
             await self._desk.written(self._received)
 
     async def lose(self) -> None:
-        """Nobody will read the mail: back with it. Runs to its end even in a cancelled scope."""
+        """Nobody will read the mail: back with it."""
         if self._lost:
             return
         self.pending, self._lost = False, True
-        with anyio.move_on_after(GIVE_BACK_S, shield=True):
-            await self._desk.give_back(self._received)
+        await give_back(self._desk, self._received)
 
 
 class Place:

@@ -130,7 +130,8 @@ async def serve(
             await server.serve(sockets=[sock])
         except anyio.get_cancelled_exc_class():
             app.close()
-            with anyio.move_on_after(2 * GRACE_S, shield=True):
+            server.force_exit = True
+            with anyio.move_on_after(GRACE_S, shield=True):
                 await server.shutdown(sockets=[sock])
             raise
         group.cancel_scope.cancel()

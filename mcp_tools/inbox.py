@@ -7,7 +7,8 @@ import anyio
 from pydantic import Field
 
 from mcp_tools.desk import Received
-from mcp_tools.rendering import Reply, draw_boundary, fit_reply
+from mcp_tools.handover import give_back
+from mcp_tools.rendering import draw_boundary, fit_reply
 from mcp_tools.tool import Arguments, Call, Tool
 from wire.client import new_key
 from wire.errors import Invalid, QueenpostError
@@ -84,17 +85,12 @@ async def _take(call: Call, maximum: int, wait_s: float, done: str | None, notes
         return f"({CLOSING})"
     boundary = draw_boundary(received.mail)
     reply = fit_reply(received, boundary, notes)
-    if not received.peek:
-        await _answer_for(call, boundary, reply)
+    try:
+        if reply.shown.mail and not reply.shown.peek:
+            await call.place.hand_over(call.request_id, boundary, reply.shown)
+    finally:
+        await give_back(call.desk, reply.left_over)
     return reply.text
-
-
-async def _answer_for(call: Call, boundary: str, reply: Reply) -> None:
-    """Watch over what was taken: it is written, or it goes back."""
-    if reply.shown.mail:
-        await call.place.hand_over(call.request_id, boundary, reply.shown)
-    if reply.left_over.mail:
-        await call.desk.give_back(reply.left_over)
 
 
 async def _look(call: Call, maximum: int, done: str | None) -> Received:
@@ -105,14 +101,20 @@ async def _wait(call: Call, maximum: int, wait_s: float, done: str | None) -> Re
     """Park until there is mail, telling the client that we are alive; None if the place closed meanwhile."""
     received: Received | None = None
     refusal: QueenpostError | None = None
-    async with anyio.create_task_group() as group:
-        group.start_soon(_cancel_when, call.place.closing, group.cancel_scope)
-        group.start_soon(_report, call, wait_s)
-        try:
-            received = await call.desk.recv(maximum=maximum, wait_s=wait_s, done=done)
-        except QueenpostError as exc:  # carried out by hand: a task group would wrap it
-            refusal = exc
-        group.cancel_scope.cancel()
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(_cancel_when, call.place.closing, group.cancel_scope)
+            group.start_soon(_report, call, wait_s)
+            try:
+                received = await call.desk.recv(maximum=maximum, wait_s=wait_s, done=done)
+            except QueenpostError as exc:  # carried out by hand: a task group would wrap it
+                refusal = exc
+            group.cancel_scope.cancel()
+    except BaseException:
+        # Leaving the group may be cancelled too, and then nobody else knows of the mail.
+        if received is not None:
+            await give_back(call.desk, received)
+        raise
     if refusal is not None:
         raise refusal
     return received

@@ -83,7 +83,7 @@ def _object(line: bytes) -> dict[str, Any]:
 def _what_is_wrong(exc: ValidationError) -> str:
     """Name the first wrong field in words, without the input: it may be large or secret."""
     first = exc.errors(include_url=False, include_context=False, include_input=False)[0]
-    where = ".".join(str(part) for part in first["loc"]) or "request"
+    where = ".".join(str(part) for part in first["loc"])[:100] or "request"
     more = f" (and {exc.error_count() - 1} more)" if exc.error_count() > 1 else ""
     return f"{where}: {first['msg']}{more}"
 

@@ -137,13 +137,13 @@ class Home:
             Invalid: no folder has a path that is short enough.
         """
         usual = self.run / SOCKET_NAME
-        if _fits(usual):
+        if has_room(usual):
             (self.run / "socket").unlink(missing_ok=True)
             return usual
         noted = self.socket
         with suppress(QueenpostError):
             check_private(noted.parent)
-            if noted != usual and _fits(noted):
+            if noted != usual and has_room(noted):
                 return noted
         elsewhere = self._socket_elsewhere(env)
         write_secret(self.run / "socket", str(elsewhere))
@@ -151,7 +151,7 @@ class Home:
 
     def _socket_elsewhere(self, env: Mapping[str, str]) -> Path:
         for base in (env.get("XDG_RUNTIME_DIR"), env.get("TMPDIR"), "/tmp"):  # noqa: S108  # mkdtemp is safe there
-            if base and _fits(Path(base) / f"{self._socket_folder}12345678" / SOCKET_NAME):
+            if base and has_room(Path(base) / f"{self._socket_folder}12345678" / SOCKET_NAME):
                 with suppress(OSError):
                     return Path(tempfile.mkdtemp(prefix=self._socket_folder, dir=base)) / SOCKET_NAME
         raise Invalid(f"{self.run / SOCKET_NAME} is too long for a socket; use a shorter home")
@@ -193,7 +193,8 @@ def find_home(option: str | None, env: Mapping[str, str], folder: Path) -> Home:
     return Home(folder / state / "queenpost")
 
 
-def _fits(path: Path) -> bool:
+def has_room(path: Path) -> bool:
+    """Say whether a socket may lie there."""
     return len(os.fsencode(path)) <= MAX_SOCKET_PATH_BYTES
 
 

@@ -16,7 +16,7 @@ AGENT_NAME_PATTERN = r"^[a-z][a-z0-9-]{0,30}$"
 RESERVED_NAMES = frozenset({"operator", "system", "reminder", "self", "*"})
 """`manager` is not here: it may be the name of the agent with the manager role, and of no other."""
 
-_ID = re.compile(r"^([a-z])([1-9][0-9]{0,17})$")
+_ID = re.compile(r"([a-z])([1-9][0-9]{0,17})")
 
 
 def message_id(number: int) -> MessageId:
@@ -44,7 +44,7 @@ def turn_number(text: str) -> int:
 
 
 def _number(noun: str, text: str, word: str) -> int:
-    match = _ID.match(text)
+    match = _ID.fullmatch(text)
     if match is None or match[1] != noun:
         raise unknown(word, text)
     return int(match[2])

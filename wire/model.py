@@ -11,7 +11,9 @@ Key = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+
 class WireModel(BaseModel):
     """Immutable, no coercion. Closed sets are `Literal`, sequences are lists, times are integer milliseconds."""
 
-    model_config = ConfigDict(frozen=True, strict=True, validate_by_name=True, validate_by_alias=True)
+    model_config = ConfigDict(
+        frozen=True, strict=True, validate_by_name=True, validate_by_alias=True, allow_inf_nan=False
+    )
 
 
 class Request(WireModel):

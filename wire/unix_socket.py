@@ -18,7 +18,7 @@ import anyio
 
 from wire.backoff import Backoff
 from wire.errors import Conflict, Denied, Invalid, Unavailable
-from wire.home import MAX_SOCKET_PATH_BYTES
+from wire.home import MAX_SOCKET_PATH_BYTES, has_room
 from wire.private_files import check_private
 from wire.transport import BACKLOG, Accept, Receiver, Transport, adopt, serve
 
@@ -70,7 +70,7 @@ async def listen_unix(path: Path, accept: Accept, *, mode: int = 0o600) -> Liste
 
 
 def _check_length(path: Path) -> None:
-    if len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES:
+    if not has_room(path):
         raise Invalid(f"{path} is too long for a socket ({MAX_SOCKET_PATH_BYTES} bytes); use a shorter home")
 
 
@@ -136,6 +136,7 @@ async def _connected(path: Path, backoff: Backoff) -> socket.socket:
 def _refusal(path: Path, exc: OSError) -> Denied | Unavailable:
     if isinstance(exc, PermissionError):
         return Denied(f"may not open {path}: the fleet belongs to another user")
-    if isinstance(exc, FileNotFoundError | ConnectionRefusedError):
+    # A broker whose socket has no room here listens elsewhere and notes where; without a note there is none.
+    if isinstance(exc, FileNotFoundError | ConnectionRefusedError) or not has_room(path):
         return Unavailable(f"no broker listens at {path}; start it with `queenpost up`")
     return Unavailable(f"cannot connect to {path}: {exc}")

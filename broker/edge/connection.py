@@ -62,14 +62,15 @@ class Connection:
         self.welcomed = anyio.Event()
         self.closed = anyio.Event()
         self.attachments: dict[str, Attachment] = {}
-        self.tickets: dict[int, Ticket[Any]] = {}
-        """Requests that are parked, by request id."""
+        self.tickets: dict[int, Ticket[Any] | None] = {}
+        """Requests that are parked, by request id; None: as soon as something else is committed."""
         self.in_flight: dict[int, str] = {}
         """Request id to the agent it is for."""
         self._idle = anyio.Event()
         self._per_agent: Counter[str] = Counter()
         self._doorman = doorman
-        self._gap = False
+        self._gap_is_last = False
+        """The newest frame is a `gap`, and so tells of whatever is left out now."""
         self.kind = "?"
 
     # --- what the transport calls -------------------------------------------------------------------
@@ -171,6 +172,10 @@ class Connection:
             self._idle = anyio.Event()
             await self._idle.wait()
 
+    def say(self, frame: bytes) -> None:
+        """Send the answer of a request that needed no place in flight."""
+        self._send(frame)
+
     def refuse(self, request_id: int | None, error: QueenpostError) -> None:
         """Send a refusal of a request that was never admitted."""
         self._send(encode_error(request_id, error))
@@ -178,16 +183,17 @@ class Connection:
     # --- sending ------------------------------------------------------------------------------------
 
     def push(self, push: Push) -> None:
-        """Send an event. Events give way first: a peer that does not read gets one `gap` for all it missed."""
-        if self.transport.queued_bytes > MAX_QUEUED_BYTES // 2:
-            self._gap = True
-            return
-        if self._gap:
-            self._gap = False
+        """Send an event. Events give way first: where some are left out, a `gap` stands in their place."""
+        if self.transport.queued_bytes <= MAX_QUEUED_BYTES // 2:
+            self._send(encode(push))
+        elif not self._gap_is_last:
             self._send(encode(Push(event="gap")))
-        self._send(encode(push))
+            self._gap_is_last = True
 
     def _send(self, frame: bytes) -> None:
+        if self.transport.closing:
+            return
+        self._gap_is_last = False
         if self.transport.queued_bytes + len(frame) > MAX_QUEUED_BYTES:
             log.warning("slow_reader_dropped", principal=self.principal.name, queued=self.transport.queued_bytes)
             self.transport.abort()

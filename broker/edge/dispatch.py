@@ -67,6 +67,9 @@ class Dispatcher:
         try:
             caller = connection.caller(request.as_)
             self._authorise(op, caller)
+            if isinstance(request, RequestCancel):
+                self._cancel(connection, request)
+                return
             connection.admit(request.id, caller.name if caller.kind == "agent" else "")
         except QueenpostError as exc:
             self._count_refusal(op.name, connection.principal.name, exc)
@@ -98,8 +101,6 @@ class Dispatcher:
             return
         if op.parks:
             self._park(connection, op, caller, request)
-        elif isinstance(request, RequestCancel):
-            self._cancel(connection, request)
         else:
             self._start_errand(self._errand, connection, op, caller, request)
 
@@ -122,10 +123,14 @@ class Dispatcher:
         if first is None:
             self._park_now(connection, op, caller, request)
             return
+        connection.tickets[request.id] = None
 
         def then(outcome: Outcome[Any]) -> None:
             if outcome.error is not None:
                 self._answer(connection, request.id, op.name, outcome)
+            elif request.id not in connection.tickets:  # withdrawn meanwhile
+                nothing = commands.PARKS[op.name].nothing(request)
+                self._answer(connection, request.id, op.name, Outcome(nothing))
             else:
                 self._park_now(connection, op, caller, request)
 
@@ -155,11 +160,19 @@ class Dispatcher:
             self.ended(connection)
 
     def _cancel(self, connection: Connection, request: RequestCancel) -> None:
-        ticket = connection.tickets.get(request.request)
-        if ticket is not None:
+        """Answered at once, without a place in flight: it has to work where every place is taken."""
+        waited = self._withdraw(connection, request.request)
+        connection.say(codec.encode_result(request.id, Cancelled(cancelled=waited)))
+
+    def _withdraw(self, connection: Connection, request_id: int) -> bool:
+        if request_id not in connection.tickets:
+            return False
+        ticket = connection.tickets[request_id]
+        if ticket is None:
+            del connection.tickets[request_id]
+        else:
             self._office.writer.withdraw(ticket)
-        result = Cancelled(cancelled=ticket is not None)
-        connection.answer(request.id, codec.encode_result(request.id, result))
+        return True
 
     # --- requests that need more than one command ---------------------------------------------------
 
@@ -185,8 +198,8 @@ class Dispatcher:
 
     def withdraw(self, connection: Connection) -> None:
         """End every wait of a connection; each is answered."""
-        for ticket in list(connection.tickets.values()):
-            self._office.writer.withdraw(ticket)
+        for request_id in list(connection.tickets):
+            self._withdraw(connection, request_id)
 
     def _forget_holder(self, agent: str, instance: str) -> None:
         if any(line.holds(agent, instance) for line in self.hub.lines()):

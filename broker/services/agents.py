@@ -21,7 +21,7 @@ def require_name(name: str, role: str) -> None:
     Raises:
         Invalid: says which rule.
     """
-    if not re.match(AGENT_NAME_PATTERN, name):
+    if not re.fullmatch(AGENT_NAME_PATTERN, name):
         raise Invalid(f"{name!r} is no agent name: lower-case letters, digits and '-', a letter first, 31 at most")
     try:
         check_agent_name(name, role)

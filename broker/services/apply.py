@@ -27,7 +27,7 @@ def apply(tx: Tx, caller: Caller, settings: Settings, tokens: dict[str, bytes]) 
             changes.append(change)
     for name, digest in tokens.items():
         tx.run("credentials.put", name=f"agent:{name}", sha256=digest, now=tx.now_ms)
-    tx.run("fleet.set_limits", limits=settings.limits.model_dump_json(exclude_defaults=True))
+    changes += _limits(tx, settings)
     if changes:
         audit.write(tx, caller, "settings.applied", "fleet", changes=[f"{c.change} {c.subject}" for c in changes])
     return changes
@@ -59,6 +59,16 @@ def _put(tx: Tx, name: str, settings: AgentSettings, former: Row | None) -> Chan
     change = "changed" if former["state"] == "active" else "revived"
     agents.announce(tx, name, change)
     return Change(subject=name, change=change, detail=_difference(former["settings"], stored))
+
+
+def _limits(tx: Tx, settings: Settings) -> list[Change]:
+    row = tx.one("fleet.limits")
+    before = row["limits"] if row else "{}"
+    stored = settings.limits.model_dump_json(exclude_defaults=True)
+    if stored == before:
+        return []
+    tx.run("fleet.set_limits", limits=stored)
+    return [Change(subject="limits", change="changed", detail=_difference(before, stored))]
 
 
 def _require_not_owned(tx: Tx, name: str) -> None:

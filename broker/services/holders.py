@@ -107,6 +107,7 @@ def leave(tx: Tx, agent: str, reason: str) -> None:
     """Vacate an agent at once, nothing counted."""
     release_turns(tx, agent, "interrupted", reason, restarted=False)
     tx.run("agents.vacate", name=agent)
+    tx.woke(agent)  # what the instance has parked ends now
     tx.log("agent_detached", agent=agent, reason=reason)
 
 

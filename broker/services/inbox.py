@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from broker.services import policy, settling
 from broker.services.callers import OPERATOR, Caller, Rules
 from broker.store.tx import Row, Tx
-from wire.errors import Conflict, Full, Invalid, Limited, QueenpostError, Unknown
+from wire.errors import Conflict, Denied, Full, Invalid, Limited, QueenpostError, Unknown
 from wire.escaping import rendered_bytes
 from wire.ids import message_id, message_number
 from wire.inbox import InboxSend, InboxSent, Skipped
@@ -70,9 +70,9 @@ def send(tx: Tx, caller: Caller, request: InboxSend, rules: Rules) -> InboxSent:
 
 
 def _digest(request: InboxSend) -> bytes:
-    # No address and no id contains a NUL, so the three parts cannot run into each other.
-    content = f"{request.to}\0{request.in_reply_to or ''}\0{request.body}"
-    return hashlib.sha256(content.encode()).digest()
+    # As JSON the head holds no NUL, so the parts cannot run into each other.
+    head = json.dumps([request.to, request.in_reply_to])
+    return hashlib.sha256(f"{head}\0{request.body}".encode()).digest()
 
 
 def _again(row: Row, request: InboxSend, digest: bytes) -> InboxSent:
@@ -102,14 +102,15 @@ def _sender(tx: Tx, caller: Caller, rules: Rules) -> _Sender:
         return _Sender(OPERATOR, "operator", "{}", 0.0, 0, None, False)
     if rules.disk_is_low:
         raise Full("the disk of the broker is nearly full; nothing was stored. Tell the operator, then try again.")
-    in_turn = row["turn"] is not None
+    # What a fenced instance sends is not of its successor's turn, and settles nothing in it.
+    in_turn = row["turn"] is not None and caller.epoch in (None, row["turn_epoch"])
     return _Sender(
         name=row["name"],
         role=row["role"],
         settings=row["settings"],
         bucket=_spend(row, tx.now_ms, rules),
         depth=1 + (row["turn_depth"] if in_turn else 0),
-        turn=row["turn"],
+        turn=row["turn"] if in_turn else None,
         attended_turn=in_turn and bool(row["turn_attended"]),
     )
 
@@ -241,7 +242,7 @@ def _broadcast(tx: Tx, caller: Caller, sender: _Sender, request: InboxSend, dige
         else:
             skipped.append(reason)
     if not reached:
-        raise Unknown("the broadcast reaches nobody: no other agent is in the fleet, allowed and has room")
+        raise _nobody(skipped)
     told = {
         "recipients": reached,
         "skipped": [s.model_dump() for s in skipped],
@@ -258,6 +259,19 @@ def _broadcast(tx: Tx, caller: Caller, sender: _Sender, request: InboxSend, dige
         skipped=len(skipped),
     )
     return InboxSent(id=message_id(message), to="*", recipients=reached, skipped=skipped, warnings=envelope.warnings)
+
+
+def _nobody(skipped: list[Skipped]) -> QueenpostError:
+    told = [one.model_dump() for one in skipped]
+    if any(one.reason == "full" for one in skipped):
+        return Full(
+            "the broadcast reaches nobody: every inbox that you may write to is full. "
+            "Nothing was stored; try again when some has been worked off.",
+            skipped=told,
+        )
+    if skipped:
+        return Denied("the broadcast reaches nobody that you may write to; write to manager or operator", skipped=told)
+    return Unknown("the broadcast reaches nobody: no other agent is in the fleet")
 
 
 def _fan_out(tx: Tx, message: int, sender: str, reached: list[str], size: int) -> None:

@@ -16,6 +16,8 @@ from wire.inbox import EarlierSend, Mail
 from wire.turns import LEASE_MS
 
 BROKEN = "the stored body does not match its checksum"
+UNREADABLE = f"[broken: {BROKEN}]"
+"""Shown in place of a body that is not what was sent."""
 
 
 @dataclass(slots=True)
@@ -52,7 +54,7 @@ def choose(tx: Tx, agent: str, *, max_messages: int, max_bytes: int, joining: bo
             break
         if joining and row["bytes"] > max_bytes:
             break
-        if hashlib.sha256(row["body"].encode()).digest() != row["body_sha256"]:
+        if not is_intact(row):
             batch.broken.append(row)
             continue
         batch.rows.append(row)
@@ -71,6 +73,11 @@ def _eligible(tx: Tx, agent: str, batch: Batch) -> Iterator[Row]:
         ahead = waits.get(row["sender"]) if row["in_order"] else None
         if ahead is None or row["place"] < ahead["place"]:
             yield row
+
+
+def is_intact(row: Row) -> bool:
+    """Say whether a stored body, read as bytes because a damaged one may be no text, is what was sent."""
+    return hashlib.sha256(row["body"]).digest() == row["body_sha256"]
 
 
 def hold_broken(tx: Tx, agent: str, batch: Batch) -> None:
@@ -117,17 +124,19 @@ def mail_of(tx: Tx, turn: int, rows: list[Row], *, leased_now: bool) -> list[Mai
     attempts = {row["delivery"]: row["attempt"] + (1 if leased_now else 0) for row in rows}
     again = [delivery for delivery, attempt in attempts.items() if attempt > 1]
     earlier = _earlier_sends(tx, turn, again) if again else {}
-    return [mail_from(row, attempts[row["delivery"]], earlier.get(row["delivery"], [])) for row in rows]
+    return [
+        mail_from(row, attempts[row["delivery"]], earlier.get(row["delivery"], []), checked=leased_now) for row in rows
+    ]
 
 
-def mail_from(row: Row, attempt: int, earlier: list[EarlierSend]) -> Mail:
-    """Give one row as mail."""
+def mail_from(row: Row, attempt: int, earlier: list[EarlierSend], *, checked: bool) -> Mail:
+    """Give one row as mail. `checked`: it was just seen to be intact."""
     reply = row["in_reply_to"]
     return Mail(
         id=message_id(row["id"]),
         sender=row["sender"],
         kind=row["kind"],
-        body=row["body"],
+        body=row["body"].decode() if checked or is_intact(row) else UNREADABLE,
         sent_at_ms=row["sent_at"],
         in_reply_to=None if reply is None else message_id(reply),
         depth=row["depth"],
@@ -140,6 +149,7 @@ def mail_from(row: Row, attempt: int, earlier: list[EarlierSend]) -> Mail:
 def _earlier_sends(tx: Tx, turn: int, deliveries: list[int]) -> dict[int, list[EarlierSend]]:
     found: dict[int, list[EarlierSend]] = {}
     for row in tx.all("turns.earlier_sends", ids=json.dumps(deliveries), turn=turn):
-        sent = EarlierSend(id=message_id(row["id"]), to=row["addressed_to"], excerpt=row["excerpt"])
+        excerpt = row["excerpt"].decode(errors="replace")
+        sent = EarlierSend(id=message_id(row["id"]), to=row["addressed_to"], excerpt=excerpt)
         found.setdefault(row["delivery"], []).append(sent)
     return found

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 
 from broker.services import leasing, notices
 from broker.services.callers import Caller
-from broker.services.turns import holder_of, own_turn, retake
+from broker.services.turns import FENCED, again, holder_of, own_turn, ready, retake
 from broker.store.tx import Row, Tx
 from wire.errors import Invalid, Stale
-from wire.ids import message_id, message_number, turn_id
+from wire.ids import message_id, message_number, turn_id, unknown
 from wire.turns import (
     CLIENT_OUTCOMES,
     MAX_FAILURES,
@@ -31,8 +31,8 @@ from wire.turns import (
 def close(tx: Tx, caller: Caller, request: TurnsClose) -> TurnsClosed:
     """End a turn: `completed` acks its mail, anything else gives it back.
 
-    Idempotent: closing again with the same outcome gives the same result. A lapsed turn whose mail nobody leased
-    again may still be closed.
+    Idempotent: closing again with the same outcome changes nothing and tells again what was acked and what was
+    carried. A lapsed turn whose mail nobody leased again may still be closed.
 
     Raises:
         Stale: fenced, or the mail went to a later turn. Unknown: not a turn of this agent.
@@ -41,7 +41,7 @@ def close(tx: Tx, caller: Caller, request: TurnsClose) -> TurnsClosed:
         raise Invalid(f"outcome {request.outcome!r} is the broker's own word; choose one of wire.turns.CLIENT_OUTCOMES")
     turn = own_turn(tx, caller, request.turn)
     if turn["state"] == "closed":
-        return _closed_again(tx, turn, request)
+        return _closed_again(tx, caller, turn, request)
     if turn["epoch"] != caller.epoch or turn["agent_epoch"] != caller.epoch:
         raise Stale(f"turn {request.turn} belongs to an earlier epoch; its mail went back")
     if turn["state"] == "lapsed":
@@ -68,11 +68,15 @@ def close(tx: Tx, caller: Caller, request: TurnsClose) -> TurnsClosed:
     return result
 
 
-def _closed_again(tx: Tx, turn: Row, request: TurnsClose) -> TurnsClosed:
+def _closed_again(tx: Tx, caller: Caller, turn: Row, request: TurnsClose) -> TurnsClosed:
     if turn["outcome"] != request.outcome:
         raise Stale(f"turn {request.turn} has already ended ({turn['outcome']}); nothing was changed")
     acked = tx.all("turns.acked_in", turn=turn["id"], agent=turn["agent"])
-    return TurnsClosed(id=turn_id(turn["id"]), acked=[message_id(row["message"]) for row in acked])
+    result = TurnsClosed(id=turn_id(turn["id"]), acked=[message_id(row["message"]) for row in acked])
+    holder = tx.one("turns.holder", agent=turn["agent"])
+    if holder is None or holder["carried_from"] != turn["id"] or holder["epoch"] != caller.epoch:
+        return result
+    return result.model_copy(update={"next": again(tx, holder)})
 
 
 def _pick(rows: list[Row], ids: Iterable[str]) -> list[Row]:
@@ -148,7 +152,7 @@ def _carry(tx: Tx, turn: Row, rows: list[Row]) -> Turn:
         agent=turn["agent"],
         epoch=turn["epoch"],
         attended=turn["attended"],
-        alone=0,
+        alone=int(any(row["alone"] for row in rows)),
         carried_from=turn["id"],
         messages=len(rows),
         bytes=size,
@@ -161,8 +165,7 @@ def _carry(tx: Tx, turn: Row, rows: list[Row]) -> Turn:
     tx.run("turns.move", turn=number, ids=ids)
     tx.run("turns.add_leases", turn=number, ids=ids)
     mail = leasing.mail_of(tx, number, rows, leased_now=False)
-    waiting = max(turn["inbox_messages"] - turn["messages"], 0)
-    return Turn(id=turn_id(number), mail=mail, waiting=waiting, carried=True)
+    return Turn(id=turn_id(number), mail=mail, waiting=ready(tx, turn["agent"]), carried=True)
 
 
 def give_back(tx: Tx, caller: Caller, request: TurnsGiveBack) -> TurnsGivenBack:
@@ -205,14 +208,21 @@ def settle(tx: Tx, caller: Caller, request: TurnsSettle) -> TurnsSettled:
     Idempotent. In a harness turn it changes nothing: such mail is acked when the turn ends.
 
     Raises:
-        Unknown: `done` is no message that the open turn holds or has handled.
+        Unknown: `done` is no message to this agent. Stale: another instance works for the agent now.
     """
     holder = tx.one("turns.holder", agent=caller.name)
-    if holder is None or holder["turn"] is None or not holder["turn_attended"]:
+    if holder is None:
+        return TurnsSettled(acked=[])
+    if caller.epoch not in (None, holder["epoch"]):
+        raise Stale(FENCED.format(caller.name, holder["epoch"]))
+    if holder["turn"] is None or not holder["turn_attended"]:
         return TurnsSettled(acked=[])
     rows = tx.all("turns.leased", turn=holder["turn"])
     if request.done is not None:
-        rows = _up_to(rows, message_number(request.done))
+        message = message_number(request.done)
+        if tx.one("turns.received", message=message, agent=caller.name) is None:
+            raise unknown("message", request.done)
+        rows = _up_to(rows, message)
     settle_rows(tx, caller.name, holder["turn"], rows)
     return TurnsSettled(acked=_messages(rows))
 

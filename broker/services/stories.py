@@ -4,13 +4,12 @@ import json
 from typing import Any
 
 from broker.services.callers import Caller
-from broker.services.views import SHOWN, is_intact
+from broker.services.leasing import UNREADABLE, is_intact
+from broker.services.views import SHOWN
 from broker.store.readers import Reader
 from wire.errors import QueenpostError
 from wire.ids import message_id, message_number, turn_id, unknown
 from wire.inbox import DeliveryStory, Happening, InboxExplain, InboxExplained
-
-UNREADABLE = "[broken: the stored body does not match its checksum]"
 
 
 async def explain(reader: Reader, caller: Caller, request: InboxExplain, now_ms: int) -> InboxExplained:
@@ -47,13 +46,13 @@ async def explain(reader: Reader, caller: Caller, request: InboxExplain, now_ms:
         id=message_id(number),
         sender=row["sender"],
         kind=row["kind"],
-        body=row["body"] if is_intact(row) else UNREADABLE,
+        body=row["body"].decode() if is_intact(row) else UNREADABLE,
         in_reply_to=message_id(row["in_reply_to"]) if row["in_reply_to"] is not None else None,
         sent_at_ms=row["sent_at"],
         depth=row["depth"],
         sent_in_turn=turn_id(row["turn"]) if row["turn"] is not None else None,
         deliveries=[await _story(reader, copy, now_ms) for copy in seen],
-        replies=[message_id(reply["id"]) for reply in replies],
+        replies=[message_id(reply["id"]) for reply in replies if reply["kind"] != "system"],
         history=sorted(history, key=lambda step: step.at_ms),
     )
 
@@ -149,7 +148,9 @@ def _ends(copies: list[Any]) -> list[Happening]:
 
 def _replies(rows: list[Any]) -> list[Happening]:
     return [
-        Happening(at_ms=row["sent_at"], event="answered", detail=f"{message_id(row['id'])} from {row['sender']}")
+        Happening(at_ms=row["sent_at"], event="told", detail=f"{row['addressed_to']} by {message_id(row['id'])}")
+        if row["kind"] == "system"
+        else Happening(at_ms=row["sent_at"], event="answered", detail=f"{message_id(row['id'])} from {row['sender']}")
         for row in rows
     ]
 

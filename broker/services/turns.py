@@ -41,7 +41,7 @@ def open_turn(tx: Tx, caller: Caller, request: TurnsOpen) -> TurnsOpened | None:
         raise Conflict("an attended session takes mail with recv; only a harness opens turns")
     holder = holder_of(tx, caller)
     if holder["turn"] is not None:
-        return TurnsOpened(turn=_again(tx, holder))
+        return TurnsOpened(turn=again(tx, holder))
     if holder["paused"] or holder["state"] != "active":
         return None
     most = settings_of(holder["settings"]).batch_max
@@ -53,10 +53,10 @@ def open_turn(tx: Tx, caller: Caller, request: TurnsOpen) -> TurnsOpened | None:
         tx.run("turns.bury_lapsed", agent=caller.name, outcome="lapsed", now=tx.now_ms)
     turn = _add(tx, holder, batch)
     leasing.lease(tx, turn, batch)
-    waiting = holder["inbox_messages"] - len(batch.rows) - batch.backing_off
+    waiting = _left(holder, batch)
     mail = leasing.mail_of(tx, turn, batch.rows, leased_now=True)
     tx.log("turn_opened", agent=caller.name, turn=turn_id(turn), mail=[m.id for m in mail], waiting=waiting)
-    return TurnsOpened(turn=Turn(id=turn_id(turn), mail=mail, waiting=max(waiting, 0)))
+    return TurnsOpened(turn=Turn(id=turn_id(turn), mail=mail, waiting=waiting))
 
 
 def holder_of(tx: Tx, caller: Caller) -> Row:
@@ -73,14 +73,27 @@ def holder_of(tx: Tx, caller: Caller) -> Row:
     return row
 
 
-def _again(tx: Tx, holder: Row) -> Turn:
+def _left(holder: Row, batch: leasing.Batch) -> int:
+    """How much mail is ready beyond the batch, from counters: reading an inbox of thousands would cost more."""
+    leased = (holder["turn_messages"] or 0) + len(batch.rows)
+    return max(holder["inbox_messages"] - leased - len(batch.broken) - batch.backing_off, 0)
+
+
+def ready(tx: Tx, agent: str) -> int:
+    """Count the mail of an agent that is ready now."""
+    row = tx.one("inbox.count_ready", recipient=agent, now=tx.now_ms)
+    return row["n"] if row else 0
+
+
+def again(tx: Tx, holder: Row) -> Turn:
+    """Give the holder's open turn once more, with a fresh lease."""
     rows = tx.all("turns.leased", turn=holder["turn"])
     mail = leasing.mail_of(tx, holder["turn"], rows, leased_now=False)
     tx.run(
         "turns.renew", turn=holder["turn"], agent=holder["name"], epoch=holder["epoch"], begun=0,
         lease_until=leasing.lease_until(tx),
     )  # fmt: skip
-    waiting = max(holder["inbox_messages"] - len(rows), 0)
+    waiting = ready(tx, holder["name"])
     return Turn(id=turn_id(holder["turn"]), mail=mail, waiting=waiting, carried=holder["carried_from"] is not None)
 
 
@@ -115,7 +128,7 @@ def take(tx: Tx, caller: Caller, request: TurnsTake) -> TurnsTaken | None:
     if holder["turn"] is None or holder["turn"] != named:
         raise Closed("that turn has ended; its mail is settled and you will be woken for more")
     if _exhausted(holder):
-        return _nothing_more(holder)
+        return _nothing_more(tx, holder)
     room = TURN_BYTES - holder["turn_bytes"]
     most = min(request.max, TURN_MESSAGES - holder["turn_messages"])
     return _join(tx, caller, holder, most, min(room, BATCH_BYTES))
@@ -126,8 +139,8 @@ def _exhausted(holder: Row) -> bool:
     return bool(holder["turn_alone"]) or full
 
 
-def _nothing_more(holder: Row) -> TurnsTaken:
-    waiting = max(holder["inbox_messages"] - holder["turn_messages"], 0)
+def _nothing_more(tx: Tx, holder: Row) -> TurnsTaken:
+    waiting = ready(tx, holder["name"])
     return TurnsTaken(turn=turn_id(holder["turn"]), mail=[], waiting=waiting, exhausted=True)
 
 
@@ -135,7 +148,7 @@ def _join(tx: Tx, caller: Caller, holder: Row, most: int, room: int) -> TurnsTak
     batch = leasing.choose(tx, caller.name, max_messages=most, max_bytes=room, joining=True)
     leasing.hold_broken(tx, caller.name, batch)
     if not batch.rows:
-        return _nothing_more(holder) if _blocked(tx, caller.name) else None
+        return _nothing_more(tx, holder) if _blocked(tx, caller.name) else None
     turn: int = holder["turn"]
     leasing.lease(tx, turn, batch)
     tx.run(
@@ -156,7 +169,7 @@ def _take_attended(tx: Tx, caller: Caller, holder: Row, request: TurnsTake) -> T
         return None
     if holder["turn"] is not None:
         if holder["turn_alone"]:
-            return _nothing_more(holder)
+            return _nothing_more(tx, holder)
         return _join(tx, caller, holder, request.max, BATCH_BYTES)
     batch = leasing.choose(tx, caller.name, max_messages=request.max, max_bytes=BATCH_BYTES, joining=False)
     leasing.hold_broken(tx, caller.name, batch)
@@ -169,8 +182,7 @@ def _take_attended(tx: Tx, caller: Caller, holder: Row, request: TurnsTake) -> T
 
 def _taken(tx: Tx, caller: Caller, holder: Row, turn: int, batch: leasing.Batch) -> TurnsTaken:
     mail = leasing.mail_of(tx, turn, batch.rows, leased_now=True)
-    held = (holder["turn_messages"] or 0) + len(batch.rows)
-    waiting = max(holder["inbox_messages"] - held - batch.backing_off, 0)
+    waiting = _left(holder, batch)
     tx.log("mail_taken", agent=caller.name, turn=turn_id(turn), mail=[m.id for m in mail], waiting=waiting)
     return TurnsTaken(turn=turn_id(turn), mail=mail, waiting=waiting)
 
@@ -209,9 +221,8 @@ def resume(tx: Tx, caller: Caller, request: TurnsResume) -> TurnsOpened:
         raise Stale(f"turn {request.turn} has ended; its mail went back")
     if row["state"] == "lapsed":
         retake(tx, row, holder["turn"])
-        again = tx.one("turns.holder", agent=caller.name)
-        holder = again if again is not None else holder
-    return TurnsOpened(turn=_again(tx, holder))
+        holder = holder_of(tx, caller)
+    return TurnsOpened(turn=again(tx, holder))
 
 
 def own_turn(tx: Tx, caller: Caller, turn: str) -> Row:

@@ -3,11 +3,11 @@
 Read-only, beside the writer; a damaged row shows as broken and never empties a list.
 """
 
-import hashlib
 from typing import Any
 
 from broker.services import policy
 from broker.services.callers import OPERATOR, Caller
+from broker.services.leasing import is_intact
 from broker.services.states import Reports, state_of
 from broker.store.readers import Reader
 from wire.agents import AgentsListed, AgentsShown, AgentSummary, AgentsWho, LastTurn, Peer
@@ -29,11 +29,6 @@ SHOWN: dict[str, State] = {
 """How a stored state is shown; the word `delivered` is not among them."""
 
 
-def is_intact(row: Any) -> bool:
-    """Say whether a stored body still matches its checksum."""
-    return hashlib.sha256(row["body"].encode()).digest() == row["body_sha256"]
-
-
 def _item(row: Any) -> Item:
     intact = is_intact(row)
     return Item(
@@ -41,7 +36,7 @@ def _item(row: Any) -> Item:
         sender=row["sender"],
         recipient=row["recipient"],
         kind=row["kind"],
-        body=row["body"] if intact else "",
+        body=row["body"].decode() if intact else "",
         in_reply_to=message_id(row["in_reply_to"]) if row["in_reply_to"] is not None else None,
         sent_at_ms=row["sent_at"],
         state=SHOWN[row["state"]],
@@ -88,7 +83,7 @@ def _mail(row: Any) -> Mail:
         id=message_id(row["id"]),
         sender=row["sender"],
         kind=row["kind"],
-        body=row["body"],
+        body=row["body"].decode(),
         sent_at_ms=row["sent_at"],
         in_reply_to=message_id(row["in_reply_to"]) if row["in_reply_to"] is not None else None,
         depth=row["depth"],

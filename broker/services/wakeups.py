@@ -17,6 +17,7 @@ def start(tx: Tx) -> None:
     tx.run("fleet.start", now=tx.now_ms)
     tx.run("agents.add_operator", now=tx.now_ms)
     tx.run("agents.lose_all", now=tx.now_ms)
+    tx.run("agents.clamp_clock", now=tx.now_ms)
     rearm(tx)
     tx.run("turns.clamp_backoff", latest=tx.now_ms + LONGEST_BACKOFF_MS)
 
@@ -28,8 +29,9 @@ def rearm(tx: Tx) -> None:
 
 
 def clock_was_set(tx: Tx, step_ms: int) -> None:
-    """Keep back-offs as long as they were and start leases anew after the wall clock jumped."""
+    """Keep back-offs, buckets and holders' minutes as long as they were, start leases anew."""
     tx.run("turns.shift_backoff", step=step_ms)
+    tx.run("agents.shift_clock", step=step_ms)
     rearm(tx)
 
 
@@ -91,7 +93,7 @@ def _ripe(since: dict[str, int], now_true: set[str], now_ms: int, after_ms: int)
     for gone in since.keys() - now_true:
         del since[gone]
     for name in now_true:
-        since.setdefault(name, now_ms)
+        since[name] = min(since.get(name, now_ms), now_ms)  # the clock may have been set back
     return sorted(name for name in now_true if now_ms - since[name] >= after_ms)
 
 

@@ -98,9 +98,8 @@ class Group:
                 batch.settled.append(Settlement(job, lately.settled[job]))
             else:
                 self._redo(batch, job)
-        if isinstance(lately.running, Ticket):
-            self._settle(batch, lately.running, Outcome(error=lost.answer))
-        again = {job.agent for job in lately.ran if isinstance(job, Ticket)}
+        # Tickets that had found something wait again; the one that failed fails alone, and is told so then.
+        again = {job.agent for job in (*lately.ran, lately.running) if isinstance(job, Ticket)}
         run_woken(again | batch.effects.woken, self._parking.of, lambda ticket: self._redo(batch, ticket))
         return batch
 

@@ -30,7 +30,7 @@ GIVE_UP_S: Final = 5.0
 LOOK_EVERY_STEPS: Final = 10_000
 """Steps of SQLite's machine (well under a millisecond) after which a query sees that it was interrupted."""
 
-PRAGMAS: Final = ("query_only = ON", "trusted_schema = OFF", "mmap_size = 0")
+PRAGMAS: Final = ("trusted_schema = OFF", "mmap_size = 0")
 
 
 class Reader:

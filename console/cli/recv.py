@@ -35,7 +35,7 @@ def recv(options: Options, wait_s: float, most: int, peek: bool) -> None:
     """
     if options.as_ is None:
         raise click.UsageError("whose mail? Name the agent with --as NAME; yours is in `queenpost inbox`")
-    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]  # so it is when it was closed
+    if getattr(sys, "stdout") is None:  # noqa: B009  # so it is when it was closed, whatever its type says
         raise Invalid("stdout is closed: there is nowhere to print the mail, so none was taken")
     if wait_s > MAX_WAIT_S:
         warn(f"waits {MAX_WAIT_S:.0f} s, not {wait_s:g}: that is the longest")

@@ -48,12 +48,12 @@ def warn(text: str) -> None:
 
 def bold(text: str) -> str:
     """Make a heading."""
-    return click.style(text, bold=True)
+    return click.style(text, bold=True) if text else ""
 
 
 def dim(text: str) -> str:
     """Make what is beside the point."""
-    return click.style(text, dim=True)
+    return click.style(text, dim=True) if text else ""
 
 
 def coloured(state: str, text: str | None = None) -> str:

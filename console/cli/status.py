@@ -108,7 +108,8 @@ def _turn_words(turn: LastTurn | None, now_ms: int, *, absolute: bool) -> str:
     if turn is None:
         return dim("none yet")
     if turn.closed_at_ms is None:
-        return f"{turn.id} {turn.state} since {ago(turn.opened_at_ms, now_ms, absolute=absolute)}".replace(" ago", "")
+        since = f"since {iso(turn.opened_at_ms)}" if absolute else f"for {span(now_ms - turn.opened_at_ms)}"
+        return f"{turn.id} {turn.state} {since}"
     outcome = (turn.outcome or turn.state).replace("_", " ")
     return f"{turn.id} {outcome} {ago(turn.closed_at_ms, now_ms, absolute=absolute)}"
 

@@ -114,7 +114,8 @@ def _say_ready(options: Options, home: Home, said: Mapping[str, Any]) -> None:
         return
     who = ", ".join(agents) or "no agents that need one"
     click.echo(f"{bold('ready')}: broker (pid {broker.get('pid')}), harness with {who}")
-    for name, reason in (harness or {}).get("refused", {}).items():
+    refused: dict[str, str] = harness["refused"] if harness and "refused" in harness else {}
+    for name, reason in refused.items():
         warn(f"{name} is not hosted: {reason}")
     if harness is None:
         warn("the harness failed, so no agent gets a turn; the broker accepts mail. `queenpost logs` says why")

@@ -16,36 +16,33 @@ class CommandBackend:
     resident = False
 
     def __init__(self, seat: Seat) -> None:
-        self._seat = seat
+        self.seat = seat
 
     async def probe(self) -> Probe:
         """Look for the program on the PATH it will have."""
         try:
-            environment = self._seat.environment()
+            environment = self.seat.environment()
         except NotStartedError as exc:
             return Probe(None, exc.reason)
         program = self.argv()[0]
-        if (
-            shutil.which(program, path=environment.get("PATH")) is None
-            and not (self._seat.cwd / program).is_file()
-        ):
+        if shutil.which(program, path=environment.get("PATH")) is None and not (self.seat.cwd / program).is_file():
             return Probe(None, f"{program!r} was not found; give its full path in `command`")
         return Probe(version="unknown")
 
     def argv(self) -> list[str]:
         """The command line. It holds no secret."""
-        return [*self._seat.settings.command, *self._seat.settings.args]
+        return [*self.seat.settings.command, *self.seat.settings.args]
 
     @asynccontextmanager
     async def run(self, request: TurnRequest) -> AsyncGenerator[RunningTurn]:
         """See `harness.backends.protocol.Backend.run`."""
         launch = Launch(
             self.argv(),
-            self._seat.cwd,
-            self._seat.environment(),
+            self.seat.cwd,
+            self.seat.environment(),
             request.prompt or "",
             judge,
-            self._seat.grace_s,
+            self.seat.grace_s,
         )
         async with running(launch) as child:
             yield child

@@ -18,7 +18,7 @@ class ScriptedBackend:
     resident = False
 
     def __init__(self, seat: Seat) -> None:
-        self._seat = seat
+        self.seat = seat
 
     async def probe(self) -> Probe:
         """Look whether the script is there; it runs on the Python that runs us."""
@@ -26,11 +26,11 @@ class ScriptedBackend:
 
     @property
     def _script(self) -> str:
-        return self._seat.settings.script or ""
+        return self.seat.settings.script or ""
 
     def argv(self) -> list[str]:
         """The command line; `-P` keeps the folder it runs in out of the import path."""
-        state = str(self._seat.workspace.state)
+        state = str(self.seat.workspace.state)
         return [
             sys.executable,
             "-P",
@@ -39,7 +39,7 @@ class ScriptedBackend:
             "--state",
             state,
             self._script,
-            *self._seat.settings.args,
+            *self.seat.settings.args,
         ]
 
     @asynccontextmanager
@@ -49,11 +49,11 @@ class ScriptedBackend:
             raise NotStartedError("missing_program", problem)
         launch = Launch(
             self.argv(),
-            self._seat.cwd,
-            self._seat.environment(),
+            self.seat.cwd,
+            self.seat.environment(),
             request.prompt or "",
             judge,
-            self._seat.grace_s,
+            self.seat.grace_s,
         )
         async with running(launch) as child:
             yield child

@@ -32,7 +32,5 @@ class Seat:
         Raises:
             NotStartedError: the file cannot be read.
         """
-        secrets = (
-            read_env_file(self.workspace.resolve(self.settings.env_file)) if self.settings.env_file else {}
-        )
+        secrets = read_env_file(self.workspace.resolve(self.settings.env_file)) if self.settings.env_file else {}
         return environment({**self.settings.env, **secrets}, mcp_url=self.mcp_url, mcp_token=self.mcp_token)

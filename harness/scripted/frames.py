@@ -40,9 +40,7 @@ def read_frames(text: str) -> Handed:
     if first is None:
         return Handed([], _waiting(text))
     mark = first[1]
-    frame = re.compile(
-        rf'^<mail-{mark}((?: [a-z_]+="[^"]*")*)>\n(.*?)\n</mail-{mark}>$', re.MULTILINE | re.DOTALL
-    )
+    frame = re.compile(rf'^<mail-{mark}((?: [a-z_]+="[^"]*")*)>\n(.*?)\n</mail-{mark}>$', re.MULTILINE | re.DOTALL)
     letters = [_letter(dict(_PAIR.findall(found[1])), found[2]) for found in frame.finditer(text)]
     return Handed(letters, _waiting(text[text.rfind(f"</mail-{mark}>") :]))
 

@@ -96,10 +96,7 @@ class Fleet:
                 for every in list(self.keepers.values()):
                     await every.refresh()
             case "turn_revoked":
-                if (
-                    keeper is not None
-                    and push.data.get("instance", self._house.instance) == self._house.instance
-                ):
+                if keeper is not None and push.data.get("instance", self._house.instance) == self._house.instance:
                     keeper.fence("the broker gave the agent to another instance")
             case "wake_stalled":
                 if keeper is not None:

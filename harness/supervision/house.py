@@ -6,6 +6,9 @@ from typing import Protocol, TypeVar
 
 from anyio.streams.memory import MemoryObjectReceiveStream
 
+from harness.backends.choose import backend_for
+from harness.backends.protocol import Backend
+from harness.backends.seat import Seat
 from harness.checkpoints import Checkpoint, go_on
 from mcp_tools.bearers import Bearers
 from wire.clock import Clock, SystemClock
@@ -19,9 +22,7 @@ R = TypeVar("R", bound=Result)
 class Client(Protocol):
     """The harness' end of the link; `wire.client.BrokerClient` is one."""
 
-    async def call(
-        self, request: Request, result: type[R], *, as_: str | None = None, timeout_s: float = 30.0
-    ) -> R:
+    async def call(self, request: Request, result: type[R], *, as_: str | None = None, timeout_s: float = 30.0) -> R:
         """Ask the broker."""
         ...
 
@@ -44,3 +45,5 @@ class House:
     bearers: Bearers = field(default_factory=Bearers)
     clock: Clock = field(default_factory=SystemClock)
     checkpoint: Checkpoint = go_on
+    choose: Callable[[Seat], Backend | None] = backend_for
+    """Gives the program of an agent; None: nothing is run for it."""

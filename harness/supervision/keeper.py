@@ -2,7 +2,6 @@
 
 import anyio
 
-from harness.backends.choose import backend_for
 from harness.backends.seat import Seat
 from harness.desk import HarnessDesk
 from harness.post import PASSING, Counter, Post, patiently
@@ -77,9 +76,7 @@ class Keeper:
             attached = await patiently(lambda: self._attach(self._house.client))
         except Conflict as exc:
             may_end_soon = exc.details.get("connected") is False
-            self._refuse(
-                exc.message, "the former harness may come back" if may_end_soon else "held elsewhere"
-            )
+            self._refuse(exc.message, "the former harness may come back" if may_end_soon else "held elsewhere")
             if not may_end_soon:
                 self.settled.set()
             await self._pause(BUSY_RETRY_S if may_end_soon else REFUSED_RETRY_S)
@@ -91,10 +88,12 @@ class Keeper:
             await self._serve(attached)
 
     async def _attach(self, counter: Counter) -> AgentsAttached:
+        path = self._workspace.token_file
         request = AgentsAttach(
             agent=self.agent,
             instance=self._house.instance,
-            agent_token=read_secret(self._workspace.token_file),
+            # Without a file the broker knows better what is wrong: there may be no such agent.
+            agent_token=read_secret(path) if path.exists() else None,
             takeover=self._takeover,
         )
         attached = await counter.call(request, AgentsAttached)
@@ -123,12 +122,10 @@ class Keeper:
 
     async def _loop_for(self, attached: AgentsAttached, desk: HarnessDesk, token: str) -> TurnLoop | None:
         seat = Seat(self._workspace, attached.settings, self._house.mcp_url(), token)
-        backend = backend_for(seat)
+        backend = self._house.choose(seat)
         if backend is None:
             await self._detach()
-            self._refuse(
-                "its backend is 'none': nothing is run for it; set `backend` to host it", "not hosted"
-            )
+            self._refuse("its backend is 'none': nothing is run for it; set `backend` to host it", "not hosted")
             self.settled.set()
             await self._pause(None)
             return None
@@ -136,9 +133,7 @@ class Keeper:
         probe = await backend.probe()
         if probe.problem:
             log.warning("program_not_ready", reason=probe.problem)
-        log.info(
-            "agent_hosted", epoch=attached.epoch, backend=attached.settings.backend, version=probe.version
-        )
+        log.info("agent_hosted", epoch=attached.epoch, backend=attached.settings.backend, version=probe.version)
         return TurnLoop(
             Hosted(
                 self._post,
@@ -178,9 +173,7 @@ class Keeper:
         if self.held:
             self.held = False
             try:
-                await self._house.client.call(
-                    AgentsDetach(agent=self.agent), AgentsChanged, timeout_s=DETACH_S
-                )
+                await self._house.client.call(AgentsDetach(agent=self.agent), AgentsChanged, timeout_s=DETACH_S)
             except QueenpostError as exc:
                 log.info("agent_not_detached", reason=exc.message)
 

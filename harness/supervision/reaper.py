@@ -33,11 +33,7 @@ def reap(home: Home) -> list[int]:
 
 
 def _is_watched(note: TurnFile) -> bool:
-    return (
-        note.harness is not None
-        and note.harness_pid != os.getpid()
-        and identity(note.harness_pid) == note.harness
-    )
+    return note.harness is not None and note.harness_pid != os.getpid() and identity(note.harness_pid) == note.harness
 
 
 def _still_runs(note: TurnFile) -> bool:

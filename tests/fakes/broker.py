@@ -222,9 +222,9 @@ class LocalBroker(Fleet):
         """Give who is connected."""
         return self.keeper.hub
 
-    def connections(self) -> list[Connection]:
-        """Give the broker's ends of all welcomed connections, the oldest first."""
-        return [cast("Connection", line) for line in self.hub.lines()]
+    def end_of(self, principal: str) -> Connection:
+        """Give the broker's end of the newest connection of `operator`, `harness` or an agent."""
+        return [cast("Connection", line) for line in self.hub.lines() if line.principal.name == principal][-1]
 
     @contextmanager
     def writer_stopped(self) -> Generator[None]:

@@ -175,9 +175,13 @@ class FakeOffice:
 
     def do(self, command: Command[T]) -> T:
         """Commit any command alone."""
+        return self.do_quietly(command).get()
+
+    def do_quietly(self, command: Command[T]) -> Call[T]:
+        """Commit any command alone; a refusal stays in its outcome."""
         call = Call(self, command)
         self.commit(call)
-        return call.get()
+        return call
 
     def key(self) -> str:
         """Make a key that was never used."""
@@ -219,10 +223,15 @@ class FakeOffice:
     def contents(self) -> dict[str, list[tuple[Any, ...]]]:
         """Give every row of every table: equal before and after means that nothing was changed."""
         tables = self.rows("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
-        return {
-            table["name"]: sorted((tuple(row) for row in self.rows(f"SELECT * FROM {table['name']}")), key=repr)  # noqa: S608  # a name from the schema
-            for table in tables
-        }
+        self.database.connection.text_factory = bytes  # a damaged one may be no text
+        try:
+            return {table["name"]: self._rows_of(table["name"]) for table in tables}
+        finally:
+            self.database.connection.text_factory = str
+
+    def _rows_of(self, table: str) -> list[tuple[Any, ...]]:
+        rows = self.rows(f"SELECT * FROM {table}")  # noqa: S608  # a name from the schema
+        return sorted((tuple(row) for row in rows), key=repr)
 
     def delivery(self, message: str, recipient: str) -> Row:
         """Give the row of one recipient's copy."""

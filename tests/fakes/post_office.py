@@ -29,6 +29,8 @@ class Box:
     def __init__(self, name: str, settings: AgentSettings) -> None:
         self.name = name
         self.settings = settings
+        self.token: str | None = None
+        """What proves that somebody may attach it."""
         self.instance: str | None = None
         self.connected = False
         self.epoch = 0
@@ -94,6 +96,7 @@ class PostOffice:
         self.lapse(name)
         box = self.boxes[name]
         box.instance, box.epoch, box.connected = "another-instance", box.epoch + 1, True
+        self.change()
 
     async def until(self, true: Callable[[], object]) -> None:
         """Wait for something to become true here."""
@@ -118,9 +121,7 @@ class PostOffice:
         for listener in self._listeners:
             listener.close()
 
-    async def call(
-        self, request: Request, result: type[R], *, as_: str | None = None, timeout_s: float = 30.0
-    ) -> R:
+    async def call(self, request: Request, result: type[R], *, as_: str | None = None, timeout_s: float = 30.0) -> R:
         """See `Counter`."""
         await anyio.lowlevel.checkpoint()
         self.asked.append(type(request).model_fields["op"].default)
@@ -190,6 +191,8 @@ class PostOffice:
         box = self.boxes.get(request.agent)
         if box is None:
             raise Unknown(f"no agent {request.agent!r} in this fleet")
+        if request.agent_token != box.token:
+            raise Denied(f"that is not the token of {request.agent}")
         if box.instance not in {None, request.instance} and not request.takeover:
             raise Conflict("somebody works for it", connected=box.connected, retry_after_ms=1000)
         if box.instance != request.instance:

@@ -1,6 +1,6 @@
 """What a completed turn may ack: only what the model got."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from functools import partial
 
 import anyio
@@ -126,9 +126,9 @@ async def test_closing_the_turn_ends_its_parked_recv(office: PostOffice, box: Bo
             mail = office.put("alice", "too late")
             await office.until(lambda: len(box.leased) == 2)
             await desk.open.settle()
+            assert box.given_back == [mail]
     assert results[0].note is not None
     assert results[0].mail == []
-    assert box.given_back == [mail]
 
 
 async def test_a_turn_that_is_being_closed_takes_no_more(office: PostOffice, box: Box, desk: HarnessDesk) -> None:
@@ -177,7 +177,7 @@ async def test_a_new_link_returns_mail_that_nobody_heard_of(office: PostOffice, 
     assert box.given_back == [mail]
 
 
-def recv_into(results: list[Received]) -> Callable[..., Awaitable[None]]:
+def recv_into(results: list[Received]) -> Callable[..., Coroutine[None, None, None]]:
     """Make a task that receives once."""
 
     async def recv(desk: HarnessDesk, maximum: int, wait_s: float) -> None:

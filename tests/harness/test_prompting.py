@@ -39,7 +39,11 @@ def turn(*messages: Mail, waiting: int = 0) -> Turn:
 @pytest.fixture
 def fixed_boundary(monkeypatch: pytest.MonkeyPatch) -> None:
     """Random otherwise."""
-    monkeypatch.setattr(prompting, "draw_boundary", lambda _: "0123456789ab")
+
+    def drawn(_: object) -> str:
+        return "0123456789ab"
+
+    monkeypatch.setattr(prompting, "draw_boundary", drawn)
 
 
 PROMPTS = {

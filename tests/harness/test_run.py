@@ -1,7 +1,6 @@
 """One program over one turn."""
 
 import json
-from collections.abc import AsyncGenerator
 
 import anyio
 import pytest
@@ -41,9 +40,9 @@ async def show_for(stage: Stage, *, silence_s: float = 900.0) -> Show:
 
 
 @pytest.fixture
-async def show(stage: Stage) -> AsyncGenerator[Show]:
+async def show(stage: Stage) -> Show:
     """A run with all the time in the world."""
-    yield await show_for(stage)
+    return await show_for(stage)
 
 
 async def program_of(show: Show) -> FakeProgram:
@@ -75,8 +74,8 @@ async def test_the_turn_file_lives_as_long_as_the_program(show: Show) -> None:
             program.begins()
             await show.stage.office.until(lambda: show.stage.box.begun)
             note = json.loads(path.read_text())
+            assert (note["agent"], note["mail"], note["pid"], note["started_at_ms"]) == ("alice", ["m1"], 1, 5)
             program.ends()
-    assert (note["agent"], note["mail"], note["pid"], note["started_at_ms"]) == ("alice", ["m1"], 1, 5)
     assert not path.exists()
 
 
@@ -89,10 +88,10 @@ async def test_a_silent_program_is_told_interrupted_and_killed(stage: Stage) -> 
             program = await program_of(show)
             program.begins()
             await program.left.wait()
+            assert program.interrupted.is_set()
+            assert "Please finish this turn now" in program.told[0]
     assert show.ending
     assert (show.ending.outcome, show.ending.begun) == ("hung", True)
-    assert program.interrupted.is_set()
-    assert "Please finish this turn now" in program.told[0]
 
 
 async def test_a_program_that_obeys_the_interrupt_was_hung_all_the_same(stage: Stage) -> None:

@@ -173,8 +173,8 @@ async def test_a_broker_that_is_away_is_waited_for(stage: Stage) -> None:
 async def test_a_fenced_instance_ends_its_loop(stage: Stage) -> None:
     """[P14]: another instance took over; this one opens no further turn."""
     with anyio.fail_after(5):
+        ended: list[Stale] = []
         async with anyio.create_task_group() as tasks:
-            ended: list[Stale] = []
 
             async def run() -> None:
                 try:
@@ -198,7 +198,7 @@ async def test_stopping_ends_the_program_and_closes_its_turn(stage: Stage) -> No
             program.begins()
             await stage.office.until(lambda: stage.box.begun)
             stage.loop.stop()
-    assert program.left.is_set()
+            await program.left.wait()
     assert [close.outcome for close in stage.box.closes] == ["stopped"]
     assert [mail.id for mail in stage.box.ready] == ["m1"]
 
@@ -223,7 +223,7 @@ async def test_a_turn_that_went_elsewhere_is_not_closed(stage: Stage) -> None:
             tasks.start_soon(stage.loop.run)
             program = await stage.backend.next_program()
             stage.loop.lose("somebody else works for alice")
-    assert program.left.is_set()
+            await program.left.wait()
     assert stage.box.closes == []
 
 

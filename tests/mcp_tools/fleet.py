@@ -13,6 +13,7 @@ from typing import Any
 
 import anyio
 from anyio.abc import Process
+from anyio.lowlevel import checkpoint
 from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp import StdioServerParameters
 
@@ -22,7 +23,6 @@ from wire.client import BrokerClient, new_key
 from wire.home import Home
 from wire.inbox import InboxExplain, InboxExplained, InboxSend, InboxSent
 from wire.private_files import read_secret
-from wire.settings import AgentSettings, Role
 
 MODERN = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -38,20 +38,24 @@ class Fleet:
     home: Home
     broker: Process
     operator: BrokerClient
+    _added: int = 0
 
     def command(self, agent: str) -> list[str]:
         """Give the command line of an agent's MCP server."""
         return [sys.executable, "-P", "-m", "mcp_tools", "--agent", agent, "--home", str(self.home.root)]
 
     def parameters(self, agent: str) -> StdioServerParameters:
-        """Give the same for the SDK's client."""
-        command, *arguments = self.command(agent)
-        return StdioServerParameters(command=command, args=arguments)
+        """Give what stands in the configuration of an MCP client."""
+        queenpost = Path(sys.executable).with_name("queenpost")
+        arguments = ["mcp", "--agent", agent, "--home", str(self.home.root)]
+        return StdioServerParameters(command=str(queenpost), args=arguments)
 
-    async def add(self, agent: str, role: Role = "agent") -> None:
-        """Register an agent."""
-        settings = AgentSettings(role=role)
-        await self.operator.call(AgentsAdd(key=new_key(), agent=agent, settings=settings), AgentsAdded)
+    async def add(self, name: str) -> str:
+        """Register an agent that nobody else uses; gives its name."""
+        self._added += 1
+        agent = f"{name}-{self._added}"
+        await self.operator.call(AgentsAdd(key=new_key(), agent=agent), AgentsAdded)
+        return agent
 
     async def send(self, to: str, body: str) -> str:
         """Send as the operator; gives the id."""
@@ -69,7 +73,7 @@ class Fleet:
     async def reaches(self, message: str, state: str) -> None:
         """Wait until a message is in a state; the caller has a deadline."""
         while await self.state(message) != state:
-            await anyio.lowlevel.checkpoint()
+            await checkpoint()
 
 
 @asynccontextmanager
@@ -89,15 +93,12 @@ async def running_broker(home: Home) -> AsyncGenerator[Process]:
 
 @asynccontextmanager
 async def running_fleet(folder: Path) -> AsyncGenerator[Fleet]:
-    """Run a broker with alice and bob in it."""
+    """Run a broker with an operator and without agents."""
     home = Home(folder / "h")
     async with running_broker(home) as process:
         token = partial(read_secret, home.operator_secret)
         async with BrokerClient(home.socket, token, "test") as operator:
-            fleet = Fleet(home, process, operator)
-            await fleet.add("alice")
-            await fleet.add("bob")
-            yield fleet
+            yield Fleet(home, process, operator)
 
 
 @dataclass

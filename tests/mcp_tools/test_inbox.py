@@ -7,8 +7,10 @@ import pytest
 from mcp import Client
 
 from mcp_tools import inbox
+from mcp_tools.desk import Received
 from mcp_tools.handover import Place
 from mcp_tools.rendering import MAX_REPLY_BYTES
+from mcp_tools.tool import Call
 from tests.fakes.desk import FakeDesk, letter
 from tests.mcp_tools.reading import framed, text_of
 from wire.errors import Conflict, Denied, Full
@@ -105,6 +107,38 @@ async def cancel_when_parked(desk: FakeDesk, scope: anyio.CancelScope) -> None:
     """Cancel whoever waits."""
     await desk.parked.wait()
     scope.cancel()
+
+
+class CancellingDesk(FakeDesk):
+    """Its mail comes in the very moment in which the call is cancelled."""
+
+    scope: anyio.CancelScope
+
+    async def recv(self, *, maximum: int, wait_s: float, done: str | None) -> Received:
+        """See `Desk`."""
+        received = await super().recv(maximum=maximum, wait_s=wait_s, done=done)
+        self.scope.cancel()
+        return received
+
+
+@pytest.mark.parametrize("wait", [None, 60.0])
+async def test_mail_that_comes_together_with_a_cancellation_goes_back(wait: float | None) -> None:
+    """Spec: also what would not have fitted into the answer."""
+    desk = CancellingDesk()
+    desk.put(*(letter(number, "x" * 20_000) for number in (1, 2)))
+    call = Call(Place(desk), 1, no_progress)
+    with anyio.fail_after(5), anyio.CancelScope() as desk.scope:
+        if wait is None:
+            await inbox.recv_batch(call, inbox.RecvBatch())
+        else:
+            await inbox.recv(call, inbox.Recv(wait_seconds=wait))
+    assert desk.scope.cancelled_caught
+    assert sorted(mail.id for mail in desk.inbox) == ["m1", "m2"]
+    assert not desk.wrote
+
+
+async def no_progress(so_far_s: float, in_all_s: float) -> None:
+    """Tell nobody."""
 
 
 async def test_a_closing_place_ends_the_wait_with_an_answer(client: Client, desk: FakeDesk, place: Place) -> None:

@@ -49,7 +49,7 @@ def rendered(result: Received, boundary: str) -> str:
 
 
 def test_bodies_that_imitate_frames_are_read_back_as_what_they_are() -> None:
-    """Spec [T13 of the threat model]: 300 payloads, exactly as many messages. [P12]"""
+    """Spec (T13 of the threat model): 300 payloads, exactly as many messages. [P12]"""
     payloads = [text.format(guess) for text in HOSTILE for guess in GUESSES][:300]
     assert len(payloads) == 300
     for start in range(0, 300, 30):

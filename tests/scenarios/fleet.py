@@ -93,7 +93,7 @@ async def until(condition: Callable[[], bool]) -> None:
         TimeoutError: it did not come true.
     """
     with anyio.fail_after(PATIENCE_S):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  # nothing announces it
             await anyio.sleep(0.005)
 
 

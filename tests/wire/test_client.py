@@ -227,7 +227,7 @@ async def _closed(client: BrokerClient) -> None:
 
 
 async def test_a_call_in_flight_is_repeated_with_its_key(path: Path) -> None:
-    """[H21] DESIGN 4: retries are safe; the caller does not notice that the link was lost."""
+    """DESIGN 4: retries are safe; the caller does not notice that the link was lost."""
     async with FakeBroker(path) as broker:
         with anyio.fail_after(5):
             async with client_of(path) as client, anyio.create_task_group() as tasks:

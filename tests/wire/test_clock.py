@@ -36,7 +36,7 @@ def test_a_machine_without_a_boot_clock_has_the_monotonic_one(monkeypatch: pytes
 
 
 def test_the_clock_of_a_test_moves_by_hand_only() -> None:
-    """[P09] Ours: simulated days pass in no time."""
+    """Ours: simulated days pass in no time."""
     clock = FakeClock(1000)
     assert (clock.now_ms(), clock.wall_ms(), clock.awake_ms()) == (1000, 1000, 1000)
     clock.advance(500)

@@ -20,7 +20,7 @@ def test_an_id_comes_back_as_its_number(number: int) -> None:
 
 @pytest.mark.parametrize("text", NONSENSE)
 def test_what_is_no_id_is_unknown(text: str) -> None:
-    """[H09] DESIGN 5: foreign, unknown and malformed ids get the same answer; none tells what exists."""
+    """DESIGN 5: foreign, unknown and malformed ids get the same answer; none tells what exists."""
     with pytest.raises(Unknown, match="check the id"):
         message_number(text)
 

@@ -94,7 +94,7 @@ def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("console")
 def test_secrets_and_bodies_are_masked(tmp_path: Path) -> None:
-    """[X17] Ours: by the name of the field, at any depth; a path or a count is no secret."""
+    """Ours: by the name of the field, at any depth; a path or a count is no secret."""
     log.info(
         "agent_attached",
         token="x1",
@@ -183,7 +183,7 @@ def test_a_full_disk_costs_the_log_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """[P09] Ours: said once on stderr; the half line that was written last is ended when there is room again."""
+    """Ours: said once on stderr; the half line that was written last is ended when there is room again."""
     write = os.write
     log.info("before")
 

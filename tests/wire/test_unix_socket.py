@@ -52,7 +52,7 @@ async def said(path: Path, line: bytes) -> bytes:
 
 
 async def test_who_connects_is_heard(path: Path) -> None:
-    """[H01] DESIGN 4: one socket per fleet."""
+    """DESIGN 4: one socket per fleet."""
     async with await listen_unix(path, echo):
         assert await said(path, b"hello") == b"hello"
 
@@ -141,6 +141,12 @@ async def test_without_a_broker_the_message_says_how_to_start_one(path: Path, le
         dead_socket(path)
     with pytest.raises(Unavailable, match="queenpost up"):
         await connect_unix(path, Ear())
+
+
+async def test_a_socket_that_could_not_be_there_means_that_nobody_listens(tmp_path: Path) -> None:
+    """Ours: a home with a long path, before its broker ever ran."""
+    with pytest.raises(Unavailable, match="queenpost up"):
+        await connect_unix(tmp_path / ("x" * MAX_SOCKET_PATH_BYTES), Ear())
 
 
 async def test_a_full_backlog_is_waited_for(path: Path) -> None:

@@ -33,6 +33,15 @@ UPDATE agents SET lost_at = :now WHERE name = :name AND instance = :instance AND
 -- The broker starts: no connection is left from before.
 UPDATE agents SET lost_at = :now WHERE instance IS NOT NULL;
 
+-- shift_clock --
+-- The clock was set by :step: buckets fill as fast as before, a lost holder keeps what is left of its time.
+UPDATE agents SET lost_at = lost_at + :step,
+       bucket_at = CASE bucket_at WHEN 0 THEN 0 ELSE max(bucket_at + :step, 1) END;
+
+-- clamp_clock --
+-- The clock may have been set back while nobody looked: no bucket was written later than :now.
+UPDATE agents SET bucket_at = :now WHERE bucket_at > :now;
+
 -- pause --
 -- Set or end a pause.
 UPDATE agents SET paused = :paused WHERE name = :name AND paused <> :paused;

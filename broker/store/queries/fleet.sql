@@ -2,6 +2,10 @@
 -- Count a broker start.
 UPDATE fleet SET boots = boots + 1, created_at = CASE created_at WHEN 0 THEN :now ELSE created_at END WHERE id = 1;
 
+-- limits --
+-- The applied limits.
+SELECT limits FROM fleet WHERE id = 1;
+
 -- set_limits --
 -- Store the applied limits.
 UPDATE fleet SET limits = :limits WHERE id = 1;

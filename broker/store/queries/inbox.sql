@@ -93,7 +93,7 @@ WHERE recipient = :recipient AND state IN ('ready', 'scheduled', 'held') ORDER B
 
 -- list --
 -- Deliveries to :recipient behind message :after, oldest first; :all includes settled ones.
-SELECT m.id, m.sender, d.recipient, m.kind, m.body, m.body_sha256, m.in_reply_to, m.sent_at, d.state, d.turn,
+SELECT m.id, m.sender, d.recipient, m.kind, CAST(m.body AS BLOB) AS body, m.body_sha256, m.in_reply_to, m.sent_at, d.state, d.turn,
        d.attempt, d.failures, d.reason
 FROM deliveries d JOIN messages m ON m.id = d.message
 WHERE d.recipient = :recipient AND m.id > :after AND (:all OR d.state IN ('scheduled', 'ready', 'leased', 'held'))
@@ -101,7 +101,7 @@ ORDER BY m.id LIMIT :limit;
 
 -- dead --
 -- Dead letters that nobody discarded, of all mailboxes or one, oldest first.
-SELECT m.id, m.sender, d.recipient, m.kind, m.body, m.body_sha256, m.in_reply_to, m.sent_at, d.state, d.turn,
+SELECT m.id, m.sender, d.recipient, m.kind, CAST(m.body AS BLOB) AS body, m.body_sha256, m.in_reply_to, m.sent_at, d.state, d.turn,
        d.attempt, d.failures, d.reason
 FROM deliveries d JOIN messages m ON m.id = d.message
 WHERE d.state = 'dead' AND d.discarded_at IS NULL AND (:recipient IS NULL OR d.recipient = :recipient)
@@ -109,8 +109,8 @@ ORDER BY m.id LIMIT :limit;
 
 -- peek --
 -- Ready mail of :recipient in the order in which a turn would lease it.
-SELECT d.id AS delivery, d.attempt, d.bytes, d.alone, d.in_order, d.place, m.id, m.sender, m.kind, m.body,
-       m.body_sha256, m.in_reply_to, m.depth, m.addressed_to, m.sent_at
+SELECT d.id AS delivery, d.attempt, d.bytes, d.alone, d.in_order, d.place, m.id, m.sender, m.kind,
+       CAST(m.body AS BLOB) AS body, m.body_sha256, m.in_reply_to, m.depth, m.addressed_to, m.sent_at
 FROM deliveries d JOIN messages m ON m.id = d.message
 WHERE d.recipient = :recipient AND d.state = 'ready' AND d.ready_at <= :now
 ORDER BY d.rank, d.place LIMIT :limit;
@@ -121,7 +121,7 @@ SELECT count(*) AS n FROM deliveries WHERE recipient = :recipient AND state = 'r
 
 -- message --
 -- One message.
-SELECT id, sender, kind, body, body_sha256, addressed_to, in_reply_to, depth, turn, sent_at FROM messages WHERE id = :message;
+SELECT id, sender, kind, CAST(body AS BLOB) AS body, body_sha256, addressed_to, in_reply_to, depth, turn, sent_at FROM messages WHERE id = :message;
 
 -- deliveries_of --
 -- All copies of one message.
@@ -137,8 +137,8 @@ FROM leases l JOIN deliveries d ON d.id = l.delivery JOIN turns t ON t.id = l.tu
 WHERE d.message = :message ORDER BY t.id;
 
 -- replies_to --
--- The messages that answer one message.
-SELECT id, sender, sent_at FROM messages WHERE in_reply_to = :message ORDER BY id;
+-- The messages that answer one message, notices about it among them.
+SELECT id, sender, kind, addressed_to, sent_at FROM messages WHERE in_reply_to = :message ORDER BY id;
 
 -- earlier_in_pair --
 -- The oldest delivery of the same pair that stands before :place and keeps it waiting.

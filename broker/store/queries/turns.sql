@@ -16,14 +16,14 @@ WHERE t.id = :turn AND t.agent = :agent;
 
 -- backing_off --
 -- For each sender whose mail to :recipient backs off: the first place that waits, and how many do.
-SELECT sender, min(place) AS place, count(*) AS n FROM deliveries
+SELECT sender, min(place) AS place, count(*) AS n FROM deliveries INDEXED BY deliveries_backing_off
 WHERE state = 'ready' AND ready_at > 0 AND ready_at > :now AND recipient = :recipient
 GROUP BY sender;
 
 -- ready --
 -- Ready mail of :recipient in leasing order; read lazily, as far as a batch needs.
-SELECT d.id AS delivery, d.attempt, d.bytes, d.alone, d.in_order, d.place, m.id, m.sender, m.kind, m.body,
-       m.body_sha256, m.in_reply_to, m.depth, m.addressed_to, m.sent_at
+SELECT d.id AS delivery, d.attempt, d.bytes, d.alone, d.in_order, d.place, m.id, m.sender, m.kind,
+       CAST(m.body AS BLOB) AS body, m.body_sha256, m.in_reply_to, m.depth, m.addressed_to, m.sent_at
 FROM deliveries d JOIN messages m ON m.id = d.message
 WHERE d.recipient = :recipient AND d.state = 'ready' AND d.ready_at <= :now
 ORDER BY d.rank, d.place;
@@ -43,9 +43,10 @@ WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'ready';
 UPDATE deliveries SET turn = :turn WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'leased';
 
 -- add_leases --
--- Write down that :turn holds the deliveries in the JSON list :ids at their present attempt.
+-- Write down that :turn holds the deliveries in the JSON list :ids at their present attempt, perhaps again.
 INSERT INTO leases (turn, delivery, attempt)
-SELECT :turn, d.id, d.attempt FROM deliveries d WHERE d.id IN (SELECT value FROM json_each(:ids));
+SELECT :turn, d.id, d.attempt FROM deliveries d WHERE d.id IN (SELECT value FROM json_each(:ids))
+ON CONFLICT (delivery, turn) DO UPDATE SET attempt = excluded.attempt, given_back = 0;
 
 -- grow --
 -- Count further mail into an open turn.
@@ -56,7 +57,7 @@ WHERE id = :turn;
 -- leased --
 -- What :turn holds now, in the order in which it was handed over.
 SELECT d.id AS delivery, d.attempt, d.failures, d.restarts, d.bytes, d.alone, d.in_order, d.place, d.recipient, m.id,
-       m.sender, m.kind, m.body, m.body_sha256, m.in_reply_to, m.depth, m.addressed_to, m.sent_at
+       m.sender, m.kind, CAST(m.body AS BLOB) AS body, m.body_sha256, m.in_reply_to, m.depth, m.addressed_to, m.sent_at
 FROM deliveries d JOIN messages m ON m.id = d.message
 WHERE d.turn = :turn AND d.state = 'leased' ORDER BY d.rank, d.place;
 
@@ -64,9 +65,13 @@ WHERE d.turn = :turn AND d.state = 'leased' ORDER BY d.rank, d.place;
 -- The messages that a closed turn handled.
 SELECT message FROM deliveries WHERE turn = :turn AND recipient = :agent AND state = 'acked' ORDER BY place;
 
+-- received --
+-- A row if message :message was ever sent to :agent.
+SELECT 1 FROM deliveries WHERE message = :message AND recipient = :agent;
+
 -- earlier_sends --
 -- What turns before :turn that held one of the deliveries in the JSON list :ids already sent.
-SELECT l.delivery, m.id, m.addressed_to, substr(m.body, 1, 120) AS excerpt
+SELECT l.delivery, m.id, m.addressed_to, CAST(substr(m.body, 1, 120) AS BLOB) AS excerpt
 FROM leases l JOIN messages m ON m.turn = l.turn
 WHERE l.delivery IN (SELECT value FROM json_each(:ids)) AND l.turn <> :turn ORDER BY m.id LIMIT 64;
 

@@ -33,9 +33,7 @@ def run(agent: ScriptedAgent) -> None:
             agent.say(f"passing {letter.id} on: {letter.body}")
             agent.send("operator", letter.body, key=f"notice:{letter.id}")
         else:
-            agent.say(
-                f"{letter.id} from {letter.sender} has nothing to do with a survey; read and left at that"
-            )
+            agent.say(f"{letter.id} from {letter.sender} has nothing to do with a survey; read and left at that")
 
 
 def _begin(agent: ScriptedAgent, letter: Letter) -> None:
@@ -90,11 +88,7 @@ def _collect(agent: ScriptedAgent, letter: Letter, answer: dict[str, Any]) -> No
     """Note one answer; the same one again changes nothing, and only the worker that was asked can give it."""
     survey = read_json(_file(agent, str(answer["survey"])))
     number = int(answer.get("part", -1))
-    if (
-        not survey
-        or not 0 <= number < len(survey["parts"])
-        or survey["parts"][number]["worker"] != letter.sender
-    ):
+    if not survey or not 0 <= number < len(survey["parts"]) or survey["parts"][number]["worker"] != letter.sender:
         agent.say(f"{letter.id} answers nothing that {letter.sender} was asked")
         return
     survey["answers"].setdefault(str(number), answer["facts"])

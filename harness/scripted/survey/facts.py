@@ -63,10 +63,7 @@ class Facts:
             KeyError, TypeError, ValueError: it is something else.
         """
         counts = {str(name): Count(**count) for name, count in data["languages"].items()}
-        tops = {
-            key: [(int(n), str(what)) for n, what in data[key]]
-            for key in ("longest_files", "longest_functions")
-        }
+        tops = {key: [(int(n), str(what)) for n, what in data[key]] for key in ("longest_files", "longest_functions")}
         lists = {key: [str(line) for line in data[key]] for key in _LISTS}
         digests = {str(digest): [str(path) for path in paths] for digest, paths in data["digests"].items()}
         return cls(languages=counts, digests=digests, **tops, **lists)  # pyright: ignore[reportArgumentType]  # by key

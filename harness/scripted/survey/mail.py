@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ LONGEST_BODY_BYTES = 16 * 1024
 """Well below what a message may hold, frame and all."""
 
 _START_OF_PATH = re.compile(r"(?:^|[\s\"'`(:])(?=[/~])", re.MULTILINE)
-_AROUND_PATH = "\"'`.,;:!?) \t"
+_BEHIND_PATH = "\"'`.,;:!?)"
 
 
 def pack(data: dict[str, Any], spill: Path) -> str:
@@ -39,8 +40,17 @@ def find_folder(text: str) -> Path | None:
     """Find the folder that a person's request names: an absolute path somewhere in it, spaces allowed."""
     for start in _START_OF_PATH.finditer(text):
         line = text[start.end() :].split("\n", 1)[0]
-        for end in [len(line), *(at.start() for at in reversed(list(re.finditer(r"\s", line))))]:
-            path = Path(line[:end].strip(_AROUND_PATH)).expanduser()
-            if path.is_absolute() and path.is_dir():
-                return path
+        for words in range(len(line.split(" ")), 0, -1):
+            for candidate in _ends(" ".join(line.split(" ")[:words])):
+                path = Path(candidate).expanduser()
+                if path.is_absolute() and path.is_dir():
+                    return path
     return None
+
+
+def _ends(text: str) -> Iterator[str]:
+    """Give the text, and then without one character of punctuation after the other at its end."""
+    yield text
+    while text and text[-1] in _BEHIND_PATH:
+        text = text[:-1]
+        yield text

@@ -61,8 +61,7 @@ def _head(folder: str, listing: Listing, parts: list[Part], whole: Facts) -> str
 def _languages(whole: Facts) -> str:
     all_lines = _total(whole).lines
     rows = [
-        f"| {name} | {count.files:,} | {count.lines:,} | {count.blank:,} "
-        f"| {_percent(count.lines, all_lines)} |"
+        f"| {name} | {count.files:,} | {count.lines:,} | {count.blank:,} | {_percent(count.lines, all_lines)} |"
         for name, count in sorted(whole.languages.items(), key=lambda item: (-item[1].lines, item[0]))
     ]
     head = ["## Languages", "", "| Language | Files | Lines | Blank | Share |", "|---|---:|---:|---:|---:|"]
@@ -107,10 +106,7 @@ def _oddity(name: str, places: list[str], most: int) -> str:
 
 
 def _who(parts: list[Part]) -> str:
-    rows = [
-        f"- {part.worker}: {_many(part.files, 'file')}, {_size(_total(part.facts).size)} of text"
-        for part in parts
-    ]
+    rows = [f"- {part.worker}: {_many(part.files, 'file')}, {_size(_total(part.facts).size)} of text" for part in parts]
     return "\n".join(["## Who read what", "", *rows])
 
 
@@ -149,9 +145,5 @@ def _percent(part: int, whole: int) -> str:
 
 def _size(size: int) -> str:
     return (
-        f"{size:,} B"
-        if size < 1024
-        else f"{size / 1024:,.0f} KiB"
-        if size < 1024**2
-        else f"{size / 1024**2:,.1f} MiB"
+        f"{size:,} B" if size < 1024 else f"{size / 1024:,.0f} KiB" if size < 1024**2 else f"{size / 1024**2:,.1f} MiB"
     )

@@ -1,41 +1,28 @@
 """One connection: hello, frames, bounds, and for whom it may speak."""
 
 import json
-from typing import Any
 
 import anyio
 import pytest
 
 from broker.edge import connection
+from tests.broker.edge.frames import PING, error_of, still_works
 from tests.fakes.broker import LocalBroker
-from tests.scenarios.fleet import RawLine, settled, until
-from wire.codec import MAX_FRAME_BYTES, MAX_HELLO_BYTES
-from wire.errors import Limited
-from wire.fleet import PROTOCOL
+from tests.scenarios.fleet import send, settled, until
+from wire.agents import AgentsAttach, AgentsAttached
+from wire.codec import MAX_HELLO_BYTES
+from wire.errors import Denied, Limited
+from wire.fleet import PROTOCOL, Push
 from wire.home import Home
+from wire.transport import MAX_QUEUED_BYTES
 
 pytestmark = pytest.mark.anyio
-
-PING = {"id": 7, "op": "fleet.ping"}
-
-
-def error_of(frame: dict[str, Any]) -> tuple[object, str]:
-    """Give the request id and the code of a refusal."""
-    assert frame["ok"] is False
-    return frame["id"], frame["error"]["code"]
-
-
-async def still_works(line: RawLine) -> bool:
-    """Say whether a connection still answers."""
-    return (await line.ask(PING))["ok"]
 
 
 # ---- before the welcome
 
 
-async def test_a_connection_that_says_no_hello_is_told_and_closed(
-    home: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_connection_that_says_no_hello_is_told_and_closed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """DESIGN 4 Bounds: before welcome 5 s; shortened here."""
     monkeypatch.setattr(connection, "HELLO_WITHIN_S", 0.02)
     async with LocalBroker(home) as fleet:
@@ -114,127 +101,6 @@ async def test_after_a_refused_hello_nothing_more_is_listened_to(home: Home) -> 
         assert [error_of(json.loads(frame)) for frame in frames] == [(None, "denied")]
 
 
-# ---- frames
-
-MALFORMED: dict[str, tuple[bytes, int | None]] = {
-    "empty": (b"", None),
-    "no json": (b"hello", None),
-    "half an object": (b'{"id":7,"op":"fleet.ping"', None),
-    "two objects": (b'{"id":7,"op":"fleet.ping"} {}', None),
-    "a list": (b"[]", None),
-    "a number": (b"7", None),
-    "null": (b"null", None),
-    "nested lists": (b"[" * 100_000, None),
-    "nested objects": (b'{"a":' * 100_000, None),
-    "nested in a field": (b'{"id":7,"op":"fleet.ping","x":' + b"[" * 5000 + b"]" * 5000 + b"}", None),
-    "not utf-8": (b'{"id":7,"op":"fleet.ping","x":"\xff"}', None),
-    "binary": (bytes(range(11, 256)), None),
-    "nul bytes": (b"\0" * 64, None),
-    "utf-16": ('{"id":7}'.encode("utf-16-le"), None),
-    "NaN": (b'{"id":7,"op":"turns.open","wait_s":NaN}', None),
-    "Infinity": (b'{"id":7,"op":"turns.open","wait_s":Infinity}', None),
-    "a float beyond all": (b'{"id":7,"op":"turns.open","wait_s":1e999}', 7),
-    "a cost beyond all": (
-        b'{"id":7,"op":"turns.close","turn":"t1","outcome":"completed","usage":{"cost_usd":1e999}}',
-        7,
-    ),
-    "a negative wait": (b'{"id":7,"op":"turns.open","wait_s":-1}', 7),
-    "a lone surrogate": (b'{"id":7,"op":"inbox.send","key":"k","to":"bob","body":"\\ud800"}', None),
-    "a lone surrogate in a name": (b'{"id":7,"op":"fleet.ping","\\udfff":1}', None),
-    "an endless number": (b'{"id":7,"op":' + b"9" * 5000 + b"}", None),
-    "no id": (b'{"op":"fleet.ping"}', None),
-    "a text as id": (b'{"id":"7","op":"fleet.ping"}', None),
-    "a float as id": (b'{"id":7.0,"op":"fleet.ping"}', None),
-    "true as id": (b'{"id":true,"op":"fleet.ping"}', None),
-    "a negative id": (b'{"id":-1,"op":"fleet.ping"}', None),
-    "an id over 2^53": (b'{"id":9007199254740993,"op":"fleet.ping"}', None),
-    "an unknown field": (b'{"id":7,"op":"fleet.ping","extra":1}', 7),
-    "a field with a long name": (b'{"id":7,"op":"fleet.ping","' + b"x" * 500_000 + b'":1}', 7),
-    "as is no text": (b'{"id":7,"op":"fleet.ping","as":["alice"]}', 7),
-    "no key": (b'{"id":7,"op":"inbox.send","to":"bob","body":"x"}', 7),
-    "an empty key": (b'{"id":7,"op":"inbox.send","key":"","to":"bob","body":"x"}', 7),
-    "a key with a line break": (b'{"id":7,"op":"inbox.send","key":"a\\n","to":"bob","body":"x"}', 7),
-    "an empty body": (b'{"id":7,"op":"inbox.send","key":"k","to":"bob","body":""}', 7),
-    "a body of bytes": (b'{"id":7,"op":"inbox.send","key":"k","to":"bob","body":[1,2]}', 7),
-    "an over-long body": (
-        b'{"id":7,"op":"inbox.send","key":"k","to":"bob","body":"' + b"x" * 30_000 + b'"}',
-        7,
-    ),
-    "its own sender": (b'{"id":7,"op":"inbox.send","key":"k","to":"bob","body":"x","sender":"operator"}', 7),
-    "its own kind": (b'{"id":7,"op":"inbox.send","key":"k","to":"bob","body":"x","kind":"operator"}', 7),
-    "its own depth": (b'{"id":7,"op":"inbox.send","key":"k","to":"bob","body":"x","depth":0}', 7),
-}
-
-
-@pytest.mark.parametrize("name", MALFORMED)
-async def test_a_malformed_frame_is_answered_and_the_connection_lives(home: Home, name: str) -> None:
-    """DESIGN 4, 5 Provenance: `invalid` with the request's id where one can be read, in bounded words."""
-    frame, request_id = MALFORMED[name]
-    async with LocalBroker(home) as fleet:
-        await fleet.add("bob")
-        line = await fleet.raw(home.operator_secret)
-        await line.send(frame + b"\n")
-        answer = await line.line()
-        assert error_of(json.loads(answer)) == (request_id, "invalid")
-        assert len(answer) < 1000
-        assert await still_works(line)
-        assert (await fleet.status()).account.accepted == 0
-
-
-async def test_a_frame_over_1_mib_ends_its_connection_only(home: Home) -> None:
-    """DESIGN 4 Bounds: frame ≤ 1 MiB; it cannot be skipped, so the reason is the last thing said."""
-    async with LocalBroker(home) as fleet:
-        healthy = await fleet.raw(home.operator_secret)
-        line = await fleet.raw(home.operator_secret)
-        await line.send(b'{"id":7,"x":"' + b"x" * MAX_FRAME_BYTES + b'"}\n')
-        assert error_of(json.loads(await line.ended())) == (None, "invalid")
-        assert await still_works(healthy)
-
-
-async def test_a_frame_of_1_mib_is_read(home: Home) -> None:
-    """DESIGN 4 Bounds: the bound itself is allowed; what is too long for a body is `invalid`, not the end."""
-    async with LocalBroker(home) as fleet:
-        await fleet.add("bob")
-        line = await fleet.raw(home.operator_secret)
-        head, tail = b'{"id":7,"op":"inbox.send","key":"k","to":"bob","body":"', b'"}'
-        await line.send(head + b"x" * (MAX_FRAME_BYTES - len(head) - len(tail)) + tail + b"\n")
-        assert error_of(await line.frame()) == (7, "invalid")
-        assert await still_works(line)
-
-
-async def test_many_frames_in_one_packet_are_answered_each(home: Home) -> None:
-    """Ours: a pipelined client is served in one go."""
-    async with LocalBroker(home) as fleet:
-        line = await fleet.raw(home.operator_secret)
-        await line.send(b"".join(b'{"id":%d,"op":"fleet.ping"}\n' % number for number in range(300)))
-        answers = [await line.frame() for _ in range(300)]
-        assert sorted(answer["id"] for answer in answers) == list(range(300))
-        assert all(answer["ok"] for answer in answers)
-
-
-async def test_half_a_frame_is_no_request(home: Home) -> None:
-    """Ours: a peer that died in the middle of a send has sent nothing."""
-    async with LocalBroker(home) as fleet:
-        await fleet.add("bob")
-        line = await fleet.raw(home.operator_secret)
-        await line.send(b'{"id":7,"op":"inbox.send","key":"k","to":"bob","body":"x"}')
-        await line.end_of_writing()
-        assert await line.ended() == b""
-        assert (await fleet.status()).account.accepted == 0
-
-
-async def test_an_unknown_op_gets_an_answer(home: Home) -> None:
-    """DESIGN 4: an unknown op is answered; the text of it is bounded."""
-    async with LocalBroker(home) as fleet:
-        line = await fleet.raw(home.operator_secret)
-        for op in ("jobs.claim", "", "x" * 10_000, None, 5, ["fleet.ping"], {"op": "fleet.ping"}):
-            answer = await line.ask({"id": 7, "op": op})
-            assert error_of(answer) == (7, "unknown")
-            assert len(answer["error"]["message"]) < 300
-        assert error_of(await line.ask({"id": 8})) == (8, "unknown")
-        assert await still_works(line)
-
-
 # ---- in flight
 
 
@@ -258,6 +124,7 @@ async def test_an_agent_has_at_most_8_requests_in_flight(home: Home) -> None:
     async with LocalBroker(home) as fleet:
         await fleet.add("alice", "bob")
         alice, bob = await fleet.harness("alice", "bob")
+        ours = fleet.end_of("harness")
         async with anyio.create_task_group() as group:
             for _ in range(connection.MAX_IN_FLIGHT_PER_AGENT):
                 group.start_soon(alice.open)
@@ -266,7 +133,7 @@ async def test_an_agent_has_at_most_8_requests_in_flight(home: Home) -> None:
                 await alice.open()
             assert await bob.open(wait_s=0) is None
             group.cancel_scope.cancel()
-        await settled(alice.client)
+        await until(lambda: not ours.in_flight)
         assert await alice.open(wait_s=0) is None
 
 
@@ -275,10 +142,10 @@ async def test_a_request_can_be_withdrawn_when_8_are_in_flight(home: Home) -> No
     async with LocalBroker(home) as fleet:
         await fleet.add("alice")
         session = await fleet.session("alice")
+        ours = fleet.end_of("alice")
         async with anyio.create_task_group() as group:
             for _ in range(connection.MAX_IN_FLIGHT_PER_AGENT):
                 group.start_soon(lambda: session.take(wait_s=60))
-            (ours,) = [line for line in fleet.connections() if line.principal.name == "alice"]
             await until(lambda: len(ours.in_flight) == connection.MAX_IN_FLIGHT_PER_AGENT)
             group.cancel_scope.cancel()
         await until(lambda: not ours.in_flight)
@@ -298,3 +165,126 @@ async def test_a_connection_has_at_most_1024_requests_in_flight(home: Home) -> N
             assert await still_works(await fleet.raw(home.operator_secret))
         answers = [await line.frame() for _ in range(most)]
         assert {answer["id"] for answer in answers if answer["ok"]} == set(range(most))
+
+
+# ---- what a peer does not read
+
+
+async def test_a_peer_that_does_not_read_loses_events_first_and_is_told_so(home: Home) -> None:
+    """DESIGN 4 Bounds: outbound queue ≤ 4 MiB; events give way, and a `gap` stands where they were."""
+    async with LocalBroker(home) as fleet:
+        line = await fleet.raw(home.operator_secret)
+        ours = fleet.end_of("operator")
+        large = Push(event="agents_changed", agent="alice", data={"change": "x" * 200_000})
+        for _ in range(50):
+            fleet.hub.announce(large)
+            assert ours.transport.queued_bytes <= MAX_QUEUED_BYTES
+        events = [(await line.frame())["event"]]
+        while events[-1] != "gap":
+            events.append((await line.frame())["event"])
+        assert events[:-1] == ["agents_changed"] * (len(events) - 1)
+        assert 2 <= len(events) < 20
+        fleet.hub.announce(Push(event="agents_changed", agent="bob"))
+        assert (await line.frame())["agent"] == "bob"
+
+
+async def test_a_gap_is_told_again_for_what_was_lost_after_it_was_read(home: Home) -> None:
+    """DESIGN 4 Bounds: whoever read a `gap` and looked may have missed more since; no event need follow."""
+    async with LocalBroker(home) as fleet:
+        line = await fleet.raw(home.operator_secret)
+        ours = fleet.end_of("operator")
+        large = Push(event="agents_changed", agent="alice", data={"change": "x" * 200_000})
+        for _ in range(20):
+            fleet.hub.announce(large)
+        answer = json.dumps({"id": 1, "ok": True, "result": {"x": "y" * 1_500_000}}).encode() + b"\n"
+        ours.say(answer)
+        while (await line.frame()).get("event") != "gap":
+            pass
+        ours.say(answer)
+        fleet.hub.announce(large)
+        frames = [await line.frame() for _ in range(3)]
+        assert [frame.get("event", "answer") for frame in frames] == ["answer", "answer", "gap"]
+
+
+async def test_a_peer_that_never_reads_is_closed_and_hurts_nobody(home: Home) -> None:
+    """DESIGN 4 Bounds: still full → closed; memory stays bounded, others are served all the while."""
+    async with LocalBroker(home) as fleet:
+        await fleet.add("bob")
+        healthy = await fleet.raw(home.operator_secret)
+        await fleet.raw(home.operator_secret)
+        deaf = fleet.end_of("operator")
+        receipts = [await fleet.send("bob", "x" * 20_000) for _ in range(20)]
+        most = 0
+        for number in range(200):
+            ask = {"id": number, "op": "inbox.list", "agent": "bob"}
+            deaf.on_line(json.dumps(ask).encode())
+            assert await still_works(healthy)
+            most = max(most, deaf.transport.queued_bytes)
+            if deaf.closed.is_set():
+                break
+        assert len(receipts) == 20
+        assert deaf.closed.is_set()
+        assert most <= MAX_QUEUED_BYTES
+        assert await still_works(healthy)
+
+
+# ---- for whom it speaks
+
+
+async def test_as_is_only_for_agents_that_are_attached_on_this_connection(home: Home) -> None:
+    """[H01] DESIGN 4: `as` is valid where the agent's token was shown, and ends with the connection."""
+    async with LocalBroker(home) as fleet:
+        await fleet.add("alice", "bob")
+        alice = await fleet.worker("alice")
+        other = await fleet.entered(fleet.client(home.harness_secret))
+        for client, name in ((alice.client, "bob"), (other, "alice"), (other, "nobody")):
+            with pytest.raises(Denied, match="not attached"):
+                await send(client, "operator", as_=name)
+        operator = await fleet.operator()
+        with pytest.raises(Denied, match="not attached"):
+            await send(operator, "bob", as_="alice")
+        assert (await alice.send("bob")).recipients == ["bob"]
+
+
+async def test_a_lost_connection_ends_the_right_to_as(home: Home) -> None:
+    """DESIGN 4: the instance has to attach again; it gets its epoch back."""
+    async with LocalBroker(home) as fleet:
+        await fleet.add("alice")
+        first = await fleet.raw(home.harness_secret)
+        attach = {"id": 1, **fleet.attach_request("alice", "instance-1").model_dump(exclude={"id", "as_"})}
+        epoch = (await first.ask(attach))["result"]["epoch"]
+        await first.aclose()
+        second = await fleet.raw(home.harness_secret)
+        send_frame = {"id": 2, "op": "inbox.send", "as": "alice", "key": "k", "to": "operator", "body": "x"}
+        assert error_of(await second.ask(send_frame)) == (2, "denied")
+        assert (await second.ask(attach))["result"]["epoch"] == epoch
+        assert (await second.ask(send_frame))["ok"]
+
+
+async def test_an_agents_own_connection_speaks_for_nobody_else(home: Home) -> None:
+    """DESIGN 4: who acts comes from the credential; foreign and unknown names get the same answer."""
+    async with LocalBroker(home) as fleet:
+        await fleet.add("alice", "bob")
+        client = await fleet.entered(fleet.client(home.agent_secret("alice")))
+        told: set[str] = set()
+        for name in ("bob", "nobody"):
+            with pytest.raises(Denied) as as_another:
+                await send(client, "operator", as_=name)
+            with pytest.raises(Denied) as attaching:
+                await client.call(AgentsAttach(agent=name, instance="instance-1"), AgentsAttached)
+            told.add(f"{as_another.value} {attaching.value}".replace(name, "NAME"))
+        assert len(told) == 1
+        assert (await send(client, "bob", as_="alice")).recipients == ["bob"]
+
+
+async def test_a_harness_proves_each_agent_by_its_token(home: Home) -> None:
+    """DESIGN 4 Tokens: the harness's own token opens no agent."""
+    async with LocalBroker(home) as fleet:
+        await fleet.add("alice", "bob")
+        client = await fleet.entered(fleet.client(home.harness_secret))
+        wrong = fleet.token(home.agent_secret("bob"))
+        for token in (None, wrong, fleet.token(home.harness_secret)):
+            request = AgentsAttach(agent="alice", instance="instance-1", agent_token=token)
+            with pytest.raises(Denied, match="not the token of alice"):
+                await client.call(request, AgentsAttached)
+        assert not (await fleet.agent("alice")).attached

@@ -104,9 +104,8 @@ def test_held_and_backing_off_mail_of_a_removed_agent_is_dead_too(office: FakeOf
         office.send(OWN, "bob")
     office.close(bob, office.opened(bob).id, "crashed")
     office.damage("UPDATE deliveries SET state = 'held' WHERE message = 2")
-    office.damage(
-        "UPDATE agents SET inbox_messages = 1, inbox_bytes = (SELECT bytes FROM deliveries WHERE message = 1) WHERE name = 'bob'"
-    )
+    size = office.delivery("m1", "bob")["bytes"]
+    office.damage("UPDATE agents SET inbox_messages = 1, inbox_bytes = :size WHERE name = 'bob'", size=size)
     assert office.remove("bob").dead == 2
     assert (agent(office, "bob")["inbox_messages"], agent(office, "bob")["inbox_bytes"]) == (0, 0)
 

@@ -199,8 +199,8 @@ def test_nothing_that_a_fenced_instance_says_has_an_effect(office: FakeOffice, b
     refused(office, Stale, lambda: office.open(bob))
     before = office.contents()
     assert office.give_back(bob, turn.id, "m1").ids == []
-    assert office.settle(bob).acked == []
     assert office.contents() == before
+    refused(office, Stale, lambda: office.settle(bob))
     assert office.close(successor, current.id).acked == ["m1"]
 
 

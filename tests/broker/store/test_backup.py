@@ -23,9 +23,7 @@ def bodies(path: Path) -> Sequence[str]:
         connection.close()
 
 
-def test_a_backup_of_a_running_database_is_one_private_file(
-    group: Group, database: Database, tmp_path: Path
-) -> None:
+def test_a_backup_of_a_running_database_is_one_private_file(group: Group, database: Database, tmp_path: Path) -> None:
     """DESIGN 6: online; it needs no -wal beside it."""
     group.commit([job(send("anna", "one"))])
     target = tmp_path / "copies" / "copy.db"
@@ -37,9 +35,7 @@ def test_a_backup_of_a_running_database_is_one_private_file(
     assert [file.name for file in target.parent.iterdir()] == ["copy.db"]
 
 
-def test_a_backup_is_taken_while_a_transaction_is_open(
-    group: Group, database: Database, tmp_path: Path
-) -> None:
+def test_a_backup_is_taken_while_a_transaction_is_open(group: Group, database: Database, tmp_path: Path) -> None:
     """Ours: its own read-only connection sees the last commit and waits for nobody."""
     group.commit([job(send("anna", "one"))])
     database.connection.execute("BEGIN IMMEDIATE")

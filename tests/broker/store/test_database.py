@@ -22,13 +22,9 @@ from tests.broker.store.unprivileged import without_privileges
 from wire.clock import FakeClock
 
 
-def open_letters(
-    path: Path, mounts: Sequence[Mount] = (), migrations: Sequence[Migration] = (FIRST,)
-) -> Database:
+def open_letters(path: Path, mounts: Sequence[Mount] = (), migrations: Sequence[Migration] = (FIRST,)) -> Database:
     """Open a home with the letters' schema."""
-    return open_database(
-        path, FakeClock(), queries=letter_queries(), migrations=migrations, mounts=lambda: mounts
-    )
+    return open_database(path, FakeClock(), queries=letter_queries(), migrations=migrations, mounts=lambda: mounts)
 
 
 def pragma(database: Database, name: str) -> object:
@@ -78,9 +74,7 @@ def test_what_was_committed_is_there_after_kill_9(path: Path) -> None:
             open_letters(path)
         child.send_signal(signal.SIGKILL)
     with open_letters(path) as database:
-        assert [row["body"] for row in database.connection.execute(database.queries["letters.all"])] == [
-            "kept"
-        ]
+        assert [row["body"] for row in database.connection.execute(database.queries["letters.all"])] == ["kept"]
 
 
 def test_a_second_broker_on_one_home_is_refused(database: Database, path: Path) -> None:
@@ -181,9 +175,7 @@ def test_a_truncated_database_is_refused(path: Path) -> None:
         open_letters(path)
 
 
-def test_a_network_file_system_falls_back_to_a_rollback_journal(
-    path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_network_file_system_falls_back_to_a_rollback_journal(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """DESIGN 6: with a warning; everything else works as on a local disk [X13]."""
     mounts = [Mount("/", "ext4", network=False), Mount(str(path.parent), "nfs4", network=True)]
     with open_letters(path, mounts) as database:

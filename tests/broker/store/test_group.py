@@ -17,9 +17,7 @@ def bodies(database: Database) -> list[str]:
     return [row["body"] for row in database.connection.execute(database.queries["letters.all"])]
 
 
-def test_jobs_run_in_their_order_and_share_one_commit(
-    group: Group, database: Database, statements: list[str]
-) -> None:
+def test_jobs_run_in_their_order_and_share_one_commit(group: Group, database: Database, statements: list[str]) -> None:
     """DESIGN 6: one BEGIN IMMEDIATE and one COMMIT for all of them [H13]."""
     batch = group.commit([job(send("anna", body)) for body in ("one", "two", "three")])
     assert values(batch) == [1, 2, 3]
@@ -172,6 +170,18 @@ def test_a_ticket_that_was_served_may_wake_another_agent(group: Group) -> None:
     assert values(group.commit([job(send("anna", "one"))])) == [1, "one", "one"]
 
 
+def test_a_ticket_that_waits_on_may_wake_another_agent(group: Group) -> None:
+    """Ours: e.g. it put mail aside that another one was blocked by."""
+    put_aside = ticket("anna")
+    put_aside.command = lambda tx: tx.woke("zoe")
+    answers = [None, None, "something"]
+    blocked = ticket("zoe")
+    blocked.command = lambda _: answers.pop(0)
+    group.commit([blocked])
+    group.commit([put_aside])
+    assert values(group.commit([job(send("anna", "one"))])) == [1, "something"]
+
+
 def test_two_tickets_that_wake_each_other_in_vain_come_to_an_end(group: Group) -> None:
     """Ours: a wake without mail is followed once."""
     tickets = [ticket("anna"), ticket("bert")]
@@ -199,9 +209,7 @@ def test_withdrawing_a_settled_ticket_does_nothing(group: Group) -> None:
     assert group.commit([Withdrawal(waiting)]).settled == []
 
 
-def test_a_withdrawal_after_a_send_in_one_batch_leaves_the_mail_where_it_is(
-    group: Group, database: Database
-) -> None:
+def test_a_withdrawal_after_a_send_in_one_batch_leaves_the_mail_where_it_is(group: Group, database: Database) -> None:
     """Ours: tickets are run again after all jobs, and this one is gone by then."""
     waiting = ticket("anna")
     group.commit([waiting])
@@ -236,9 +244,7 @@ def test_mail_that_comes_in_the_last_moment_is_still_handed_over(group: Group, c
     assert values(group.commit([job(send("anna", "one"))])) == [1, "one"]
 
 
-def test_the_next_due_time_is_read_after_every_change_and_on_demand(
-    database: Database, clock: FakeClock
-) -> None:
+def test_the_next_due_time_is_read_after_every_change_and_on_demand(database: Database, clock: FakeClock) -> None:
     """DESIGN 5.8: one due-timer, computed again after each batch that changed something."""
     asked: list[int] = []
 

@@ -100,9 +100,7 @@ def test_the_message_says_what_to_do(group: Group, database: Database) -> None:
     assert "same key is safe" in error.message
 
 
-def test_a_commit_that_fails_is_no_commit(
-    group: Group, database: Database, path: Path, clock: FakeClock
-) -> None:
+def test_a_commit_that_fails_is_no_commit(group: Group, database: Database, path: Path, clock: FakeClock) -> None:
     """DESIGN 6: all had succeeded, so each is tried alone; only the one too big for the disk fails."""
     with writes_fail_beyond(database.wal_bytes() + 100_000):
         batch = group.commit([job(send("anna", "one")), job(send("anna", BIG)), job(send("anna", "three"))])
@@ -111,9 +109,7 @@ def test_a_commit_that_fails_is_no_commit(
     assert stored(path, clock) == ["one", "three"]
 
 
-def test_a_commit_that_fails_by_a_defect_is_internal_for_the_guilty_alone(
-    group: Group, database: Database
-) -> None:
+def test_a_commit_that_fails_by_a_defect_is_internal_for_the_guilty_alone(group: Group, database: Database) -> None:
     """Ours: a deferred foreign key is only checked at COMMIT."""
 
     def refers_to_nothing(tx: Tx) -> int:
@@ -160,6 +156,29 @@ def test_tickets_settled_in_a_lost_transaction_wait_again_and_are_run_again(
     assert group.parked == {}
     database.close()
     assert stored(path, clock) == ["two"]
+
+
+def test_a_served_ticket_is_run_again_even_if_nobody_wakes_it(group: Group, database: Database) -> None:
+    """Ours: what it had found may have been there before."""
+    group.commit([job(send("anna", "one"))])
+    answers = [None, "found", "found"]
+    wakes = ["anna"]
+
+    def wakes_once(tx: Tx) -> None:
+        for agent in wakes:
+            tx.woke(agent)
+        wakes.clear()
+
+    waiting = ticket("anna")
+    waiting.command = lambda _: answers.pop(0)
+    group.commit([waiting])
+    spoils = ticket("bert")
+    group.commit([spoils])
+    spoils.command = fill_the_disk
+    wakes.append("bert")
+    limit_pages(database, 2)
+    batch = group.commit([job(wakes_once)])
+    assert outcomes_by_agent(batch) == {"anna": "found", "bert": "full"}
 
 
 def test_a_ticket_that_fails_for_good_is_told_so(group: Group, database: Database) -> None:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from broker.store.database import memory_database
 from broker.store.group import Batch, Group, Job, Submission, Ticket, Withdrawal
 from broker.store.tx import Tx
-from tests.broker.store.letters import FIRST, job, letter_queries, refused, send, ticket
+from tests.broker.store.letters import FIRST, job, letter_queries, refused, send, take, ticket
 from wire.clock import FakeClock
 
-Act = Literal["send", "refused", "crash", "full", "open", "withdraw"]
+Act = Literal["send", "refused", "crash", "full", "open", "greedy", "withdraw"]
 AGENTS = ("anna", "bert")
 
 
@@ -30,7 +30,7 @@ class Step:
 STEPS = st.builds(
     Step,
     # Losing the transaction is rarer than the rest, else nothing ever survives the first attempt.
-    st.sampled_from(["send", "send", "open", "open", "refused", "crash", "withdraw", "full"]),
+    st.sampled_from(["send", "send", "open", "open", "refused", "crash", "withdraw", "full", "greedy"]),
     st.sampled_from(AGENTS),
     st.integers(0, 9),
 )
@@ -55,8 +55,10 @@ class Model:
         body = f"letter {len(self.submitted)}"
         if step.act == "withdraw":
             return Withdrawal(self.tickets[step.number % len(self.tickets)]) if self.tickets else None
-        if step.act == "open":
+        if step.act in {"open", "greedy"}:
             made: Job[Any] = ticket(step.agent, until_ms=self.clock.now_ms() + step.number * 100)
+            if step.act == "greedy":
+                made.command = greedy(step.agent)
             self.tickets.append(made)
         else:
             command = {"send": send, "refused": refused, "crash": crash, "full": full}[step.act]
@@ -98,6 +100,16 @@ def crash(agent: str, body: str) -> Any:
     return command
 
 
+def greedy(agent: str) -> Any:
+    """Make a ticket's command that fills the disk as soon as it finds something."""
+
+    def command(tx: Tx) -> None:
+        if take(agent)(tx) is not None:
+            full(agent, "more")(tx)
+
+    return command
+
+
 def full(agent: str, body: str) -> Any:
     """Make a command that needs more space than there is; SQLite takes the whole transaction back."""
 
@@ -108,8 +120,8 @@ def full(agent: str, body: str) -> Any:
     return command
 
 
-@given(batches=BATCHES)
 @settings(max_examples=150, deadline=None)
+@given(batches=BATCHES)
 def test_what_was_acknowledged_is_exactly_what_is_stored(batches: list[tuple[list[Step], int]]) -> None:
     """Reliability 4.3, 1, 2 and 18 for this engine; every job is settled exactly once."""
     model = Model()

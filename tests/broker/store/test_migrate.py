@@ -83,9 +83,7 @@ def test_a_home_that_is_up_to_date_is_left_alone(old: Path) -> None:
 def test_a_failed_migration_leaves_the_database_as_it_was(old: Path) -> None:
     """DESIGN 6: its statements are one transaction; the release before opens the home again."""
     before = old.read_bytes()
-    broken = Migration(
-        2, "broken", "ALTER TABLE letters ADD COLUMN half TEXT; INSERT INTO nowhere VALUES (1);"
-    )
+    broken = Migration(2, "broken", "ALTER TABLE letters ADD COLUMN half TEXT; INSERT INTO nowhere VALUES (1);")
     with pytest.raises(MigrationFailed, match=r"migration 0002 \(broken\) failed: no such table: nowhere"):
         open_with(old, FIRST, broken)
     assert old.read_bytes() == before

@@ -27,6 +27,19 @@ def test_a_ticket_is_taken_out_once() -> None:
     assert parking.next_end_ms() is None
 
 
+def test_the_order_holds_when_those_that_left_are_thrown_away() -> None:
+    """Ours: with ends in any order."""
+    parking = Parking()
+    tickets = [ticket("anna", number * 7919 % 1009) for number in range(1000)]
+    for waiting in tickets:
+        parking.add(waiting)
+    stay = tickets[::10]
+    for waiting in set(tickets) - set(stay):
+        parking.remove(waiting)
+    parking.add(last := ticket("anna", 5000))
+    assert list(parking.take_overdue(5000)) == [*sorted(stay, key=lambda waiting: waiting.until_ms), last]
+
+
 def test_tickets_that_left_take_no_memory_for_long() -> None:
     """Ours: an agent that opens a turn a thousand times a second waits for 180 s each time, on paper."""
     parking = Parking()

@@ -16,9 +16,7 @@ def test_a_block_is_called_by_its_file_and_its_name() -> None:
 
 def test_comments_and_semicolons_inside_of_a_statement_are_part_of_it() -> None:
     """A literal with a semicolon is no second statement."""
-    queries = Queries.from_text(
-        {"inbox": "-- a --\n-- Purpose.\nSELECT ';' -- and; so on\n, 1; -- the end\n"}
-    )
+    queries = Queries.from_text({"inbox": "-- a --\n-- Purpose.\nSELECT ';' -- and; so on\n, 1; -- the end\n"})
     assert "and; so on" in queries["inbox.a"]
 
 

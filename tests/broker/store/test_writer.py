@@ -34,9 +34,7 @@ def count(tx: Tx) -> int:
     return len(tx.all("letters.all"))
 
 
-async def test_what_is_submitted_in_one_turn_of_the_loop_shares_a_commit(
-    group: Group, statements: list[str]
-) -> None:
+async def test_what_is_submitted_in_one_turn_of_the_loop_shares_a_commit(group: Group, statements: list[str]) -> None:
     """DESIGN 6: the writer drains its queue into one transaction [H13]."""
     calls: list[tuple[str, Outcome[int]]] = []
     async with Writer(group, ignore, ignore) as writer:
@@ -154,9 +152,7 @@ async def test_a_withdrawal_racing_a_send_settles_once_and_loses_no_mail(group: 
     assert left + len([outcome for _, outcome in calls if outcome.value is not None]) == 40
 
 
-async def test_the_exit_commits_what_was_submitted_and_ends_the_thread(
-    group: Group, database: Database
-) -> None:
+async def test_the_exit_commits_what_was_submitted_and_ends_the_thread(group: Group, database: Database) -> None:
     """Ours: nothing that was accepted is dropped, and no thread is left behind."""
     calls: list[tuple[str, Outcome[int]]] = []
     async with Writer(group, ignore, ignore) as writer:
@@ -197,9 +193,7 @@ async def test_after_the_exit_everything_is_refused(group: Group) -> None:
     assert [type(outcome.error) for _, outcome in calls] == [Unavailable]
 
 
-async def test_the_death_of_the_thread_is_told_to_everybody(
-    group: Group, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_the_death_of_the_thread_is_told_to_everybody(group: Group, caplog: pytest.LogCaptureFixture) -> None:
     """Ours: its batch, what was parked and what comes later get `unavailable`; the broker is told."""
     calls: list[tuple[str, Outcome[Any]]] = []
     broken = anyio.Event()
@@ -257,9 +251,7 @@ async def test_time_out_of_a_ticket_needs_any_commit(group: Group, clock: FakeCl
     assert calls == [("open", Outcome(None))]
 
 
-async def test_a_writer_leaves_no_log_of_errors_behind(
-    group: Group, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_writer_leaves_no_log_of_errors_behind(group: Group, caplog: pytest.LogCaptureFixture) -> None:
     """Ours: a plain life of it is silent."""
     async with Writer(group, ignore, ignore) as writer:
         await writer.run(send("anna", "one"))

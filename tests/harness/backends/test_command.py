@@ -32,7 +32,7 @@ async def test_secrets_are_in_the_environment_and_never_in_argv(
     assert (env["API_KEY"], env["COLOUR"]) == ("top-secret", "red")
     ours = {name: value for name, value in env.items() if name.startswith("QUEENPOST_")}
     assert ours == {"QUEENPOST_MCP_URL": "http://127.0.0.1:1/mcp", "QUEENPOST_MCP_TOKEN": "the-bearer"}
-    assert cwd == str(backend._seat.workspace.state)
+    assert cwd == str(backend.seat.workspace.state)
 
 
 async def test_it_runs_where_it_is_told(python: MakeCommand, tmp_path: Path) -> None:

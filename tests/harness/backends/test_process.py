@@ -7,7 +7,7 @@ from contextlib import suppress
 import anyio
 
 from harness.backends.command import CommandBackend
-from harness.backends.protocol import Ended, TurnRequest
+from harness.backends.protocol import Ended, Output, TurnRequest
 from harness.transcript import Transcript
 from tests.harness.backends.conftest import MakeCommand
 from tests.harness.backends.playing import first_line, lines, play
@@ -95,7 +95,7 @@ signal.pause()
     with anyio.fail_after(10):
         async with backend.run(TurnRequest("t1", "")) as program:
             await first_line(program)
-    assert (backend._seat.cwd / "bye").exists()
+    assert (backend.seat.cwd / "bye").exists()
 
 
 async def test_an_interrupt_is_what_ctrl_c_would_be(python: MakeCommand) -> None:
@@ -111,11 +111,11 @@ async def test_an_interrupt_is_what_ctrl_c_would_be(python: MakeCommand) -> None
 async def test_a_flood_is_read_and_bounded(python: MakeCommand) -> None:
     """Ours: a program that prints 40 MB is neither blocked nor remembered."""
     backend: CommandBackend = python("import sys\nfor _ in range(640):\n    sys.stdout.write('x' * 65536)\n")
-    folder = backend._seat.workspace.transcripts
+    folder = backend.seat.workspace.transcripts
     with anyio.fail_after(15), Transcript(folder, "t1", cap_bytes=1000) as transcript:
         async with backend.run(TurnRequest("t1", "")) as program:
             async for event in program.events():
-                if not isinstance(event, Ended) and hasattr(event, "data"):
+                if isinstance(event, Output):
                     transcript.write(event.data)
     assert transcript.seen_bytes == 640 * 65536
     assert (folder / "t1.log").stat().st_size < 1100

@@ -30,7 +30,7 @@ async def test_a_prompt_without_mail_is_a_turn_too(seat_for: MakeSeat) -> None:
 async def test_the_bearer_is_not_in_argv(seat_for: MakeSeat) -> None:
     """Ours: nor is anything else that is secret."""
     backend = ScriptedBackend(seat_for(backend="scripted", script="echo", args=["--loud"]))
-    assert backend.argv()[-4:] == ["--state", str(backend._seat.workspace.state), "echo", "--loud"]
+    assert backend.argv()[-4:] == ["--state", str(backend.seat.workspace.state), "echo", "--loud"]
     assert "the-bearer" not in " ".join(backend.argv())
 
 

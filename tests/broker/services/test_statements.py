@@ -1,0 +1,195 @@
+"""How much SQL a command issues: at most 8 statements on the hot path, and no table is ever read through there.
+
+What is excepted, and why:
+- the split of an attended turn (ADR 0009) and with it an answer that settles: a person's pace, no harness does it;
+- carrying: it is a close and an open in one;
+- the fifth failure, a removal, a takeover: rare, and they write notices, one for each sender;
+- a close that failed with mail of different histories: one statement for each number of failures, four at most.
+"""
+
+import re
+
+import pytest
+
+from broker.services import wakeups
+from broker.services.callers import Caller
+from tests.fakes.office import OPERATOR_CALLER, Call, FakeOffice, by_token
+
+OWN = by_token("alice")
+MOST = 8
+
+
+def cost(office: FakeOffice, call: Call[object]) -> int:
+    """Commit a call and count its statements."""
+    office.commit(call)
+    call.get()
+    return call.statements
+
+
+@pytest.fixture
+def busy(office: FakeOffice, bob: Caller) -> str:
+    """An open turn of bob over a redelivered letter, with more waiting and some backing off."""
+    for sender in ("alice", "carol", "boss"):
+        for _ in range(3):
+            office.send(by_token(sender), "bob")
+    turn = office.opened(bob)
+    office.send(bob, "alice", "begun")
+    office.close(bob, turn.id, "interrupted")
+    return office.opened(bob).id
+
+
+def test_a_send_costs_8_statements_at_most(office: FakeOffice, bob: Caller, busy: str) -> None:
+    """[Z2] DESIGN 6: in a turn, with an answer, to the manager, refused: all the same."""
+    assert cost(office, office.send.call(OWN, "bob")) <= MOST
+    assert cost(office, office.send.call(bob, "alice", in_reply_to="m1")) <= MOST
+    assert cost(office, office.send.call(bob, "manager", in_reply_to="m99")) <= MOST
+    assert cost(office, office.send.call(OPERATOR_CALLER, "bob")) <= MOST
+    assert cost(office, office.send.call(OWN, "bob", key="k")) <= MOST
+    assert cost(office, office.send.call(OWN, "bob", key="k")) == 1
+    assert busy == "t2"
+
+
+def test_a_broadcast_costs_8_statements_at_most(office: FakeOffice) -> None:
+    """[H06] DESIGN 6: whatever the size of the fleet."""
+    for number in range(30):
+        office.add(f"agent-{number}")
+    assert cost(office, office.send.call(OWN, "*", in_reply_to="m1")) <= MOST
+
+
+def test_opening_a_turn_costs_8_statements_at_most(office: FakeOffice, bob: Caller, busy: str) -> None:
+    """DESIGN 6: over fresh mail, over redelivered mail with a lapsed turn behind it, again, and for nothing."""
+    office.close(bob, busy)
+    assert cost(office, office.open.call(bob)) <= MOST
+    for _ in range(2):
+        office.send(OWN, "bob")
+    assert cost(office, office.open.call(bob)) <= MOST
+    office.pass_time(60)
+    assert cost(office, office.open.call(bob)) <= MOST
+    assert cost(office, office.open.call(bob)) <= MOST
+
+
+def test_taking_costs_8_statements_at_most(office: FakeOffice, bob: Caller, busy: str) -> None:
+    """DESIGN 6: something, nothing, and too much."""
+    for _ in range(60):
+        office.send(OPERATOR_CALLER, "bob")
+    for _ in range(3):
+        assert cost(office, office.take.call(bob, busy, 32)) <= MOST
+    session = office.session("carol")
+    assert cost(office, office.take.call(session)) <= MOST
+    office.send(OWN, "carol")
+    assert cost(office, office.take.call(session)) <= MOST
+
+
+def test_the_other_acts_on_a_turn_cost_8_statements_at_most(office: FakeOffice, bob: Caller, busy: str) -> None:
+    """DESIGN 6: renew, give back, resume; completed and failed, also twice."""
+    assert cost(office, office.renew.call(bob, busy)) <= MOST
+    assert cost(office, office.give_back.call(bob, busy, "m1")) <= MOST
+    assert cost(office, office.give_back.call(bob, busy, "m1")) <= MOST
+    assert cost(office, office.resume.call(bob, busy)) <= MOST
+    office.pass_time(60)
+    assert cost(office, office.resume.call(bob, busy)) <= MOST
+    assert cost(office, office.close.call(bob, busy)) <= MOST
+    assert cost(office, office.close.call(bob, busy)) <= MOST
+    assert cost(office, office.close.call(bob, office.opened(bob).id, "crashed")) <= MOST
+
+
+def test_attaching_and_what_is_due_cost_8_statements_at_most(office: FakeOffice, bob: Caller) -> None:
+    """DESIGN 6: a fleet that reconnects all at once, and a timer that rings for one agent."""
+    assert cost(office, office.attach.call(OPERATOR_CALLER, "alice", "instance-1")) <= MOST
+    assert cost(office, office.attach.call(OPERATOR_CALLER, "alice", "instance-1")) <= MOST
+    assert cost(office, office.connection_ended.call(bob)) <= MOST
+    office.send(OWN, "bob")
+    office.opened(bob)
+    office.clock.advance(60_000)
+    assert cost(office, Call(office, wakeups.run_due)) <= MOST
+    assert cost(office, Call(office, wakeups.run_due)) <= 2
+
+
+def test_asking_for_what_is_due_is_one_statement(office: FakeOffice, bob: Caller) -> None:
+    """DESIGN 5.8: it is asked after every batch."""
+    assert cost(office, Call(office, wakeups.next_due)) == 1
+    assert bob.epoch == 1
+
+
+def test_a_batch_costs_the_same_for_one_letter_as_for_many(office: FakeOffice, bob: Caller) -> None:
+    """DESIGN 6: lists go into one statement each."""
+    costs: list[int] = []
+    for count in (1, 32):
+        for _ in range(count):
+            office.send(OWN, "bob")
+        opening = office.open.call(bob)
+        costs.append(cost(office, opening))
+        opened = opening.get()
+        assert opened is not None
+        assert opened.turn is not None
+        costs.append(cost(office, office.close.call(bob, opened.turn.id)))
+    assert costs[:2] == costs[2:]
+
+
+# --- plans ------------------------------------------------------------------------------------------
+
+RARE = {
+    "agents.lose_all", "agents.clamp_clock", "agents.shift_clock", "turns.clamp_backoff",  # at a start, or a set clock
+    "turns.rearm",  # by its index over open turns: all of them are meant
+    "agents.of_file", "agents.summaries", "agents.roster",  # over the agents of the fleet, for a listing
+    "credentials.all", "fleet.account", "inbox.dead",  # listings, beside the writer
+    "agents.stalled",  # over ready mail by its index, every 2.5 s
+    "inbox.everyone",  # a broadcast is over all agents
+}  # fmt: skip
+"""Blocks that may read a whole table or index, with the reason."""
+
+INDEXES = {
+    "turns.ready": "deliveries_ready",
+    "inbox.peek": "deliveries_ready",
+    "inbox.count_ready": "deliveries_ready",
+    "turns.backing_off": "deliveries_backing_off",
+    "turns.rested": "deliveries_backing_off",
+    "turns.end_backoff": "deliveries_backing_off",
+    "turns.leased": "deliveries_leased",
+    "turns.expired": "turns_by_lease",
+    "turns.holder": "one_open_turn",
+    "turns.bury_lapsed": "turns_lapsed",
+    "inbox.sender": "one_open_turn",
+    "inbox.find_key": "messages_by_key",
+}
+"""Blocks that stand or fall with one index."""
+
+
+def plan(office: FakeOffice, sql: str) -> list[str]:
+    """Ask SQLite how it would run a statement."""
+    names = set(re.findall(r":([a-z_0-9]+)", sql))
+    params = {name: "[]" if name in ("ids", "recipients") else 1 for name in names}
+    return [row["detail"] for row in office.rows(f"EXPLAIN QUERY PLAN {sql}", **params)]
+
+
+def test_no_query_of_the_hot_path_reads_a_table_through(office: FakeOffice) -> None:
+    """[P09] DESIGN 6: an inbox of thousands and a history of millions cost the same as none."""
+    scans = {
+        name: step
+        for name, sql in office.database.queries.items()
+        if name not in RARE and not name.startswith("store.")
+        for step in plan(office, sql)
+        if step.startswith("SCAN") and not re.match(r"SCAN (json_each|j|CONSTANT)\b", step)
+    }
+    assert scans == {}
+
+
+def test_every_exception_is_one(office: FakeOffice) -> None:
+    """Ours: a block that reads nothing through any more leaves the list."""
+    for name in RARE:
+        assert any(step.startswith("SCAN") for step in plan(office, office.database.queries[name])), name
+
+
+@pytest.mark.parametrize(("name", "index"), INDEXES.items())
+def test_a_query_uses_its_index(office: FakeOffice, name: str, index: str) -> None:
+    """[P09] DESIGN 5.8: partial indexes hold what waits, not what was."""
+    steps = plan(office, office.database.queries[name])
+    assert any(f"INDEX {index} " in f"{step} " for step in steps), steps
+
+
+def test_the_next_due_instant_is_read_from_two_indexes(office: FakeOffice) -> None:
+    """DESIGN 5.8: the first entry of each, not a minimum over rows."""
+    steps = "\n".join(plan(office, office.database.queries["turns.next_due"]))
+    assert "SEARCH turns USING INDEX turns_by_lease" in steps or "turns USING COVERING INDEX turns_by_lease" in steps
+    assert "deliveries_backing_off (ready_at>?)" in steps
+    assert "SCAN" not in steps

@@ -1,0 +1,163 @@
+"""A fleet of real programs in a home of its own: broker, harnesses, and the operator's end of the link."""
+
+import json
+import signal
+import sys
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from subprocess import PIPE
+from typing import Any
+
+import anyio
+from anyio.abc import Process
+
+from wire.agents import AgentsAdd, AgentsAdded, AgentsList, AgentsListed, AgentSummary
+from wire.client import BrokerClient, new_key
+from wire.fleet import Account, FleetState, FleetStatus
+from wire.home import Home
+from wire.inbox import DeliveryStory, InboxExplain, InboxExplained, InboxList, InboxListed, InboxSend, InboxSent, Item
+from wire.private_files import read_secret
+from wire.settings import AgentSettings
+
+MORTAL = Path(__file__).with_name("mortal_harness.py")
+
+
+class Program:
+    """A running program of ours."""
+
+    def __init__(self, process: Process, said: Path) -> None:
+        self.process = process
+        self.said = said
+        """What it wrote on stderr."""
+        self.ready: dict[str, Any] | None = None
+
+    async def becomes_ready(self) -> dict[str, Any] | None:
+        """Wait for the ready line; None if it ended without one."""
+        line = b""
+        assert self.process.stdout is not None
+        while not line.endswith(b"\n"):
+            try:
+                line += await self.process.stdout.receive()
+            except anyio.EndOfStream:
+                return None
+        self.ready = json.loads(line)
+        return self.ready
+
+    async def ends(self) -> int:
+        """Wait for its end."""
+        return await self.process.wait()
+
+    async def kill(self) -> None:
+        """Kill -9."""
+        self.process.kill()
+        await self.process.wait()
+
+    async def stop(self) -> int:
+        """Tell it to end, and wait."""
+        self.process.send_signal(signal.SIGTERM)
+        return await self.process.wait()
+
+
+class Fleet:
+    """The programs of one home."""
+
+    def __init__(self, home: Home, stack: AsyncExitStack) -> None:
+        self.home = home
+        self._stack = stack
+        self._started = 0
+        self.broker: Program
+        self.operator: BrokerClient
+
+    async def start(self, *command: str) -> Program:
+        """Start a program on this home; it is killed at the end of the test."""
+        self._started += 1
+        said = self.home.root.parent / f"said-{self._started}"
+        arguments = [sys.executable, *command, "--home", str(self.home.root)]
+        with said.open("wb") as file:
+            process = await anyio.open_process(arguments, stdin=None, stdout=PIPE, stderr=file)
+        self._stack.push_async_callback(_end, process)
+        return Program(process, said)
+
+    async def start_broker(self) -> None:
+        """Start the broker, again after it was killed."""
+        self.broker = await self.start("-P", "-m", "broker")
+        assert await self.broker.becomes_ready(), self.broker.said.read_text()
+
+    async def start_harness(self, *arguments: str, mortal_at: str = "") -> Program:
+        """Start a harness; with `mortal_at` one that kills itself at that step."""
+        program = [str(MORTAL), mortal_at] if mortal_at else ["-P", "-m", "harness"]
+        return await self.start(*program, *arguments)
+
+    async def add(self, name: str, **settings: object) -> None:
+        """Register an agent."""
+        made = AgentSettings.model_validate(settings)
+        await self.operator.call(AgentsAdd(key=new_key(), agent=name, settings=made), AgentsAdded)
+
+    async def send(self, to: str, body: str) -> str:
+        """Send as the operator."""
+        return (await self.operator.call(InboxSend(key=new_key(), to=to, body=body), InboxSent)).id
+
+    async def delivery(self, message: str) -> DeliveryStory:
+        """Where a message to one recipient stands."""
+        story = await self.operator.call(InboxExplain(message=message), InboxExplained)
+        return story.deliveries[0]
+
+    async def handled(self, message: str) -> DeliveryStory:
+        """Wait until a message is handled."""
+        return await self.until(lambda: self.delivery(message), lambda story: story.state == "handled")
+
+    async def agent(self, name: str) -> AgentSummary:
+        """One agent as the operator sees it."""
+        listed = await self.operator.call(AgentsList(), AgentsListed)
+        return next(agent for agent in listed.agents if agent.name == name)
+
+    async def mailbox(self) -> list[Item]:
+        """The operator's mail."""
+        return (await self.operator.call(InboxList(agent="operator"), InboxListed)).items
+
+    async def account(self) -> Account:
+        """What became of everything."""
+        return (await self.operator.call(FleetStatus(), FleetState)).account
+
+    async def until(self, look: Callable[[], Coroutine[Any, Any, Any]], enough: Callable[[Any], object]) -> Any:
+        """Look until it is enough; the test has a deadline."""
+        while not enough(seen := await look()):
+            await anyio.sleep(0.01)
+        return seen
+
+    async def file(self, path: Path) -> Path:
+        """Wait for a file."""
+        while not path.exists():
+            await anyio.sleep(0.01)
+        return path
+
+    async def running(self, agent: str) -> dict[str, Any]:
+        """Wait for the agent's program; gives its turn file."""
+        path = await self.file(self.home.agent_harness(agent) / "turn.json")
+        return json.loads(path.read_text())
+
+    def transcripts(self, agent: str) -> str:
+        """All that the agent's programs wrote, turn by turn."""
+        folder = self.home.agent_harness(agent) / "transcripts"
+        files = sorted(folder.glob("*.log"), key=lambda path: int(path.stem[1:]))
+        return "".join(path.read_text(errors="replace") for path in files)
+
+
+async def _end(process: Process) -> None:
+    if process.returncode is None:
+        process.kill()
+    await process.aclose()
+
+
+@asynccontextmanager
+async def fleet_in(folder: Path) -> AsyncGenerator[Fleet]:
+    """A home with a running broker, and the operator connected to it."""
+    async with AsyncExitStack() as stack:
+        fleet = Fleet(Home(folder / "home"), stack)
+        await fleet.start_broker()
+        token = fleet.home.operator_secret
+        fleet.operator = await stack.enter_async_context(
+            BrokerClient(fleet.home.socket, lambda: read_secret(token), "test")
+        )
+        yield fleet

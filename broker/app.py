@@ -21,7 +21,7 @@ from broker.store.writer import Writer
 from broker.timekeeper import Timekeeper
 from wire.clock import Clock, SystemClock
 from wire.home import Home
-from wire.logs import get_logger
+from wire.logs import gathered, get_logger
 from wire.settings import Settings
 from wire.settings_file import read_settings
 
@@ -47,8 +47,9 @@ class _Nerves:
 
     def on_effects(self, effects: Effects) -> None:
         """Apply what a batch asked for."""
-        for event, fields in effects.logs:
-            log.info(event, **fields)
+        with gathered():
+            for event, fields in effects.logs:
+                log.info(event, **fields)
         if self.server is None:
             return
         for push in effects.pushes:

@@ -50,7 +50,7 @@ class Lease:
     async def _taken_back(self) -> bool:
         """Resume a turn that lapsed, after a suspend for example; False where its mail went elsewhere."""
         try:
-            await self._turn.reconcile(self._post)
+            await self._turn.reconcile()
         except PASSING:
             return True
         except QueenpostError as exc:

@@ -11,6 +11,7 @@ import anyio
 from harness.post import PASSING, Counter, Post, patiently
 from harness.prompting import nothing_more, turn_ended
 from mcp_tools.desk import Received
+from wire.client import new_key
 from wire.errors import Closed, QueenpostError, Stale, Unknown
 from wire.inbox import Mail
 from wire.logs import get_logger
@@ -68,6 +69,9 @@ class OpenTurn:
                 return await self._take(maximum, wait_s)
             except Closed:
                 return self._nothing(turn_ended())
+            except PASSING:  # whether it was carried out is not known
+                self._unsure = True
+                raise
             except anyio.get_cancelled_exc_class():
                 self._unsure = True
                 if not self._closing:
@@ -82,7 +86,7 @@ class OpenTurn:
         wait_s = min(wait_s, self._parked_left_s)
         started = anyio.current_time()
         try:
-            request = TurnsTake(turn=self.id, max=maximum, wait_s=wait_s)
+            request = TurnsTake(turn=self.id, max=maximum, wait_s=wait_s, call=new_key())
             taken = await self._post.call(request, TurnsTaken)
         finally:
             if wait_s:
@@ -139,36 +143,51 @@ class OpenTurn:
                 await self._changed.wait()
         try:
             if self._unsure:
-                await patiently(lambda: self.reconcile(self._post))
+                await patiently(self.reconcile)
             if self._on_its_way:
                 log.info("unread_mail_returned", turn=self.id, mail=sorted(self._on_its_way))
                 await self._post.insist(TurnsGiveBack(turn=self.id, ids=sorted(self._on_its_way)), TurnsGivenBack)
         except _GONE as exc:
             log.info("turn_was_over", turn=self.id, reason=exc.message)
 
-    async def reconcile(self, counter: Counter | Post) -> TurnsOpened:
-        """Take the turn back if it lapsed, and return mail that was leased to it without our knowing.
+    async def resume(self, link: Counter) -> None:
+        """Take the turn back on a new link, before anything else is sent on it.
 
-        That happens when an answer is lost with its link, or a recv is withdrawn while it leases. Called with
-        a new link before anything else is sent on it.
+        A take whose answer was lost with the old link is repeated under its name and gets the same mail again.
 
         Raises:
             Stale, Unknown: the turn is not ours any more.
         """
-        as_agent = counter if isinstance(counter, Post) else Post(counter, self._post.agent)
-        opened = await as_agent.call(TurnsResume(turn=self.id), TurnsOpened)
+        if self._takes:
+            self._unsure = True
+            await Post(link, self._post.agent).call(TurnsResume(turn=self.id), TurnsOpened)
+        else:
+            await self._reconcile(Post(link, self._post.agent))
+
+    async def reconcile(self) -> TurnsOpened:
+        """Take the turn back if it lapsed, and return mail that was leased to it without our knowing.
+
+        That happens when a recv is withdrawn in the moment in which it leases.
+
+        Raises:
+            Stale, Unknown: the turn is not ours any more.
+        """
+        return await self._reconcile(self._post)
+
+    async def _reconcile(self, post: Post) -> TurnsOpened:
+        opened = await post.call(TurnsResume(turn=self.id), TurnsOpened)
         leased = {mail.id for mail in opened.turn.mail} if opened.turn else set[str]()
         unknown = sorted(leased - self._known)
         if unknown:
             log.info("unseen_mail_returned", turn=self.id, mail=unknown)
-            await as_agent.call(TurnsGiveBack(turn=self.id, ids=unknown), TurnsGivenBack)
+            await post.call(TurnsGiveBack(turn=self.id, ids=unknown), TurnsGivenBack)
         self._unsure = False
         return opened
 
     async def _reconcile_shielded(self) -> None:
         with anyio.move_on_after(RECONCILE_S, shield=True):
             try:
-                await self.reconcile(self._post)
+                await self.reconcile()
             except PASSING:
                 log.debug("reconciling_later", turn=self.id)
             except QueenpostError as exc:

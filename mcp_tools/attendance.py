@@ -8,7 +8,10 @@ from wire.client import new_instance
 from wire.errors import QueenpostError, Unavailable
 from wire.link import Link
 from wire.logs import get_logger
-from wire.turns import TurnsOpened, TurnsResume, TurnsTaken
+from wire.turns import TurnsGiveBack, TurnsGivenBack, TurnsOpened, TurnsResume, TurnsTaken
+
+MAX_IDS = 64
+"""Of one `turns.give_back`."""
 
 log = get_logger("mcp")
 
@@ -22,8 +25,10 @@ class Attendance:
         self.turn: str | None = None
         """The open attended turn, as far as we know."""
         self._instance = new_instance()
+        self._known: set[str] = set()
+        """Ids that were taken into the turn, as far as their answers came."""
         self._handed: list[str] = []
-        """Ids in the turn whose results were written, in that order."""
+        """Those of them whose results were written, in that order."""
 
     @property
     def last_handed(self) -> str | None:
@@ -45,6 +50,7 @@ class Attendance:
             del self._handed[: self._handed.index(done) + 1]
         if taken.mail:
             self._work_in(taken.turn)
+            self._known |= {mail.id for mail in taken.mail}
 
     def written(self, turn: str | None, ids: list[str]) -> None:
         """Note that the client has this mail."""
@@ -53,6 +59,7 @@ class Attendance:
 
     def forget(self, ids: list[str]) -> None:
         """Note that this mail went back."""
+        self._known -= set(ids)
         self._handed = [kept for kept in self._handed if kept not in ids]
 
     def ended(self, turn: str) -> None:
@@ -69,6 +76,7 @@ class Attendance:
         """What was handed over in an earlier turn is settled, or it will come again."""
         if turn != self.turn:
             self.turn = turn
+            self._known.clear()
             self._handed.clear()
 
     async def on_link(self, link: Link | None) -> None:
@@ -76,13 +84,22 @@ class Attendance:
         if link is None or not self.attached:
             return
         try:
-            attached = await link.call(self.request(), AgentsAttached)
-            if attached.open_turn is not None:
-                await link.call(TurnsResume(turn=attached.open_turn), TurnsOpened)
-            self.attach(attached)
+            self.attach(await link.call(self.request(), AgentsAttached))
+            if self.turn is not None:
+                await self._resume(link, self.turn)
         except Unavailable:
             raise
         except QueenpostError as exc:
             # Somebody else works for the agent now. The next recv finds out who, and says it.
             log.info("attendance_lapsed", agent=self.agent, code=exc.code)
             self.lapse()
+
+    async def _resume(self, link: Link, turn: str) -> None:
+        """Take the turn back, and return what was leased to it by takes whose answers were lost.
+
+        It would never be shown, yet be acked with what is handed over after it.
+        """
+        opened = await link.call(TurnsResume(turn=turn), TurnsOpened)
+        unseen = [mail.id for mail in opened.turn.mail if mail.id not in self._known] if opened.turn else []
+        for start in range(0, len(unseen), MAX_IDS):
+            await link.call(TurnsGiveBack(turn=turn, ids=unseen[start : start + MAX_IDS]), TurnsGivenBack)

@@ -15,6 +15,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from mcp_tools.attendance import Attendance
 from mcp_tools.desk import Received
 from wire.agents import AgentsAttached, AgentsChanged, AgentsDetach
+from wire.client import new_key
 from wire.errors import Closed, Conflict, Denied, QueenpostError, Stale
 from wire.fleet import Push
 from wire.inbox import InboxPeek, InboxPeeked
@@ -39,6 +40,8 @@ LEAVE_S = 1.0
 
 HOSTED = "a harness works for this agent and hands it this mail in a turn"
 FIRST_FINISH = "nothing more until what you have is handled: say so with done=ID, or call recv with a wait"
+
+TAKEN = "another session takes the mail of {0}; end it first. Here, send and whoami work all the same"
 
 log = get_logger("mcp")
 
@@ -93,15 +96,20 @@ class AttendedDesk:
         """See `Desk`. Attaches first; where a harness holds the agent it only looks."""
         # Only what the client had before it made this call: a call sent in parallel proves nothing.
         handled = done or (self._attendance.last_handed if wait_s else None)
-        request = TurnsTake(max=maximum, wait_s=wait_s, done=handled)
+        request = TurnsTake(max=maximum, wait_s=wait_s, done=handled, call=new_key())
         try:
             taken = await self._take(request)
         except Conflict as exc:
             if exc.details.get("holder") != "harness":
-                raise
+                raise self._taken_elsewhere(exc) from exc
             return await self._peek(maximum, wait_s)
         note = FIRST_FINISH if taken.exhausted else None
         return Received(taken.mail, taken.waiting, taken.turn, peek=False, note=note)
+
+    def _taken_elsewhere(self, exc: Conflict) -> Conflict:
+        """Say it to a model; where the other one may yet come back, the broker says for how long."""
+        connected = exc.details.get("connected", True)
+        return Conflict(TAKEN.format(self.agent) if connected else exc.message, **exc.details)
 
     async def _take(self, request: TurnsTake) -> TurnsTaken:
         try:

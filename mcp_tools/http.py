@@ -77,7 +77,7 @@ class App:
         if scope["type"] != "http":
             return
         headers = Headers(scope=scope)
-        refusal = self._refusal(scope["method"], scope["path"], headers)
+        refusal = self._refusal(scope, headers)
         if refusal is not None:
             await _refuse(refusal, scope, receive, send)
             return
@@ -88,16 +88,18 @@ class App:
             return
         await self._serve(desk, token, scope, receive, send)
 
-    def _refusal(self, method: str, path: str, headers: Headers) -> HTTPStatus | None:
+    def _refusal(self, scope: Scope, headers: Headers) -> HTTPStatus | None:
         """Say why a request is refused whoever sends it: a browser must not be led here (DNS rebinding)."""
         if headers.getlist("host") != [f"{self.host}:{self.port}"]:
             return HTTPStatus.MISDIRECTED_REQUEST
         if "origin" in headers:
             return HTTPStatus.FORBIDDEN
-        if path != PATH:
+        if scope["path"] != PATH:
             return HTTPStatus.NOT_FOUND
+        if scope["query_string"]:
+            return HTTPStatus.BAD_REQUEST  # before somebody puts a token there: addresses end up in logs
         # No GET: we never speak unasked, and a stream that stands open would only hold up a stop.
-        return None if method in _ALLOWED else HTTPStatus.METHOD_NOT_ALLOWED
+        return None if scope["method"] in _ALLOWED else HTTPStatus.METHOD_NOT_ALLOWED
 
     async def _serve(self, desk: Desk, token: str, scope: Scope, receive: Receive, send: Send) -> None:
         session = Headers(scope=scope).get("mcp-session-id")

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from wire.inbox import Address
 from wire.model import Mutation, Request, Result
-from wire.settings import AgentSettings, Role
+from wire.settings import AgentSettings, AppliedSettings, Role
 
 AgentState = Literal[
     "idle", "working", "waiting_permission", "parked", "deaf", "away", "paused", "frozen", "stopped", "failed"
@@ -43,7 +43,7 @@ class AgentsAttached(Result):
     attended: bool
     open_turn: str | None = None
     paused: bool
-    settings: AgentSettings
+    settings: AppliedSettings
 
 
 class AgentsDetach(Request):
@@ -59,7 +59,7 @@ class AgentsReport(Request):
     op: Literal["agents.report"] = "agents.report"
     state: Reported
     reason: Annotated[str, Field(max_length=500)] = ""
-    until_ms: int | None = None
+    until_ms: Annotated[int | None, Field(ge=0, le=2**53)] = None
 
 
 class AgentsList(Request):
@@ -114,7 +114,7 @@ class AgentsShown(Result):
     """An agent, its settings (secrets and env values masked) and where its token lies."""
 
     agent: AgentSummary
-    settings: AgentSettings
+    settings: AppliedSettings
     token_path: str
     token_expected: bool
 

@@ -3,8 +3,9 @@
 It knows neither hello nor deadlines; `wire.link` owns the connection.
 """
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 import anyio
@@ -16,6 +17,7 @@ from wire.fleet import RequestCancel
 from wire.logs import get_logger
 from wire.model import Request, Result
 from wire.ops import OPS
+from wire.transport import Wait
 
 R = TypeVar("R", bound=Result)
 
@@ -36,7 +38,8 @@ class _Call:
     """A call that was sent and has no answer yet."""
 
     id: int
-    ended: anyio.Event = field(default_factory=anyio.Event)
+    wait: Wait[None]
+    ended: bool = False
     reply: Reply | None = None
     """None once ended: the link was lost."""
     on_late: Callable[[Reply], None] | None = None
@@ -60,20 +63,28 @@ class Calls:
         *,
         as_: str | None = None,
         on_late: Callable[[R], None] | None = None,
+        patience_s: float = math.inf,
     ) -> R:
-        """Send a request and wait for its answer. Cancelled, it withdraws the request.
+        """Send a request and wait for its answer. Cancelled or out of patience, it withdraws the request.
 
         Raises:
+            TimeoutError: no answer came within `patience_s`.
             LinkLost: the connection ended before the answer.
             Invalid: the request does not fit into a frame.
             QueenpostError: what the broker answered.
         """
         _check_pair(request, result)
-        await self._places.acquire()
-        call = self._send(request, as_ or request.as_)
         try:
-            await call.ended.wait()
-        except anyio.get_cancelled_exc_class():
+            self._places.acquire_nowait()
+        except anyio.WouldBlock:
+            until = anyio.current_time() + patience_s
+            with anyio.fail_after(patience_s):
+                await self._places.acquire()
+            patience_s = until - anyio.current_time()
+        call = self._send(request, as_ or request.as_, patience_s)
+        try:
+            await call.wait.thing()
+        except BaseException:
             self._leave(call, on_late and (lambda reply: on_late(_opened(reply, result))))
             raise
         return _opened(call.reply, result)
@@ -83,7 +94,7 @@ class Calls:
         call = self._settle(reply.id) if isinstance(reply.id, int) else None
         if call is not None:
             call.reply = reply
-            call.ended.set()
+            _end(call)
             _hand_over_late(call)
         elif reply.id is None and reply.error is not None:
             log.warning("broker_complained", code=reply.error.code, message=reply.error.message)
@@ -94,10 +105,10 @@ class Calls:
         for call_id in list(self._calls):
             call = self._settle(call_id)
             if call is not None:
-                call.ended.set()
+                _end(call)
 
-    def _send(self, request: Request, as_: str | None) -> _Call:
-        call = _Call(self._next_id())
+    def _send(self, request: Request, as_: str | None, patience_s: float) -> _Call:
+        call = _Call(self._next_id(), Wait(patience_s))
         self._calls[call.id] = call
         try:
             if self._lost:
@@ -111,7 +122,7 @@ class Calls:
     def _leave(self, call: _Call, on_late: Callable[[Reply], None] | None) -> None:
         """Withdraw a call whose caller is gone. It keeps its place until the broker has answered it."""
         call.on_late = on_late
-        if call.ended.is_set():  # answer and cancellation came in the same turn of the loop
+        if call.ended:  # answer and cancellation came in the same turn of the loop
             _hand_over_late(call)
         else:
             self._write(encode_request(RequestCancel(request=call.id), self._next_id()))
@@ -125,6 +136,11 @@ class Calls:
     def _next_id(self) -> int:
         self._last_id += 1
         return self._last_id
+
+
+def _end(call: _Call) -> None:
+    call.ended = True
+    call.wait.give(None)
 
 
 def op_name(request: Request) -> str:

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -19,7 +20,7 @@ from wire.backoff import Backoff
 from wire.calls import LinkLost, op_name
 from wire.errors import Closed, Internal, Limited, QueenpostError, Unavailable
 from wire.fleet import Push, Welcome
-from wire.link import TIMEOUT_S, Connect, Link, deadline, patience_s, wait_s_of
+from wire.link import TIMEOUT_S, Connect, Link, no_answer, patience_s, wait_s_of
 from wire.logs import get_logger
 from wire.model import Request, Result
 from wire.pushes import Pushes
@@ -106,15 +107,20 @@ class BrokerClient:
             Closed: the client was left.
             QueenpostError: what the broker answered.
         """
-        parks_until = anyio.current_time() + wait_s_of(request)
-        with deadline(patience_s(request, timeout_s), op_name(request)):
-            link = await self._linked()
+        started = monotonic()
+        patience = patience_s(request, timeout_s)
+        parks_until, until = started + wait_s_of(request), started + patience
+        try:
+            link = await self._linked_by(until)
             while True:
                 try:
-                    return await link.exchange(request, result, as_=as_, on_late=on_late)
+                    left_s = until - monotonic()
+                    return await link.exchange(request, result, as_=as_, on_late=on_late, patience_s=left_s)
                 except LinkLost:
-                    link = await self._linked()
+                    link = await self._linked_by(until)
                     request = _parking_until(request, parks_until)
+        except TimeoutError:
+            raise no_answer(op_name(request), patience) from None
 
     async def __aenter__(self) -> Self:
         """Make the first link.
@@ -149,11 +155,12 @@ class BrokerClient:
             return None
         return swallow if cancelled else None
 
-    async def _linked(self) -> Link:
+    async def _linked_by(self, instant: float) -> Link:
         while self._ended is None:
             if self._link is not None and not self._link.lost.is_set():
                 return self._link
-            await self._changed.wait()
+            with anyio.fail_after(instant - monotonic()):
+                await self._changed.wait()
         raise self._ended.with_traceback(None)
 
     def _turn_to(self, link: Link | None, ended: QueenpostError | None) -> None:
@@ -217,7 +224,7 @@ async def _close(link: Link) -> None:
 def _parking_until(request: Request, instant: float) -> Request:
     if not wait_s_of(request):
         return request
-    return request.model_copy(update={"wait_s": max(0.0, instant - anyio.current_time())})
+    return request.model_copy(update={"wait_s": max(0.0, instant - monotonic())})
 
 
 def new_key() -> str:

@@ -95,7 +95,10 @@ def encode(model: BaseModel) -> bytes:
 
 def encode_request(request: Request, request_id: int, as_: str | None = None) -> bytes:
     """Write a request with its envelope."""
-    return encode(request.model_copy(update={"id": request_id, "as_": as_}))
+    if request.id or request.as_ is not None:
+        request = request.model_copy(update={"id": 0, "as_": None})
+    caller = b'"as":%s,' % to_json(as_) if as_ is not None else b""
+    return b'{"id":%d,%s%s' % (request_id, caller, encode(request).removeprefix(b'{"id":0,'))
 
 
 def encode_result(request_id: int, result: Result) -> bytes:
@@ -110,7 +113,8 @@ def encode_stored_result(request_id: int, result: bytes) -> bytes:
 
 def encode_error(request_id: int | None, error: errors.QueenpostError) -> bytes:
     """Write a refusal."""
-    body = {"code": error.code, "message": error.message, "details": error.details}
+    message = error.message.encode("utf-8", "backslashreplace").decode()  # a path may hold bytes that are no UTF-8
+    body = {"code": error.code, "message": message, "details": error.details}
     return to_json({"id": request_id, "ok": False, "error": body}) + b"\n"
 
 

@@ -193,6 +193,8 @@ class InboxDead(Request):
 
     op: Literal["inbox.dead"] = "inbox.dead"
     agent: Annotated[str | None, Field(max_length=64)] = None
+    after: Annotated[str | None, Field(max_length=64)] = None
+    """Resume behind this message id."""
     limit: Limit = 100
 
 

@@ -94,8 +94,11 @@ class Link:
             LinkLost: the connection ended before the answer.
             QueenpostError: what the broker answered.
         """
-        with deadline(patience_s(request, timeout_s), op_name(request)):
-            return await self.exchange(request, result, as_=as_, on_late=on_late)
+        patience = patience_s(request, timeout_s)
+        try:
+            return await self.exchange(request, result, as_=as_, on_late=on_late, patience_s=patience)
+        except TimeoutError:
+            raise no_answer(op_name(request), patience) from None
 
     async def exchange(
         self,
@@ -104,9 +107,14 @@ class Link:
         *,
         as_: str | None = None,
         on_late: Callable[[R], None] | None = None,
+        patience_s: float,
     ) -> R:
-        """Call without a deadline, for a caller that has one."""
-        return await self._calls.exchange(request, result, as_=as_, on_late=on_late)
+        """Call, for a caller with a patience of its own.
+
+        Raises:
+            TimeoutError: it is at its end.
+        """
+        return await self._calls.exchange(request, result, as_=as_, on_late=on_late, patience_s=patience_s)
 
     def on_line(self, line: bytes) -> None:
         """See `wire.transport.Receiver`."""
@@ -141,12 +149,17 @@ def deadline(seconds: float, what: str) -> Generator[None]:
         with anyio.fail_after(seconds):
             yield
     except TimeoutError:
-        raise Unavailable(f"the broker did not answer {what} within {seconds:g} s; trying again is safe") from None
+        raise no_answer(what, seconds) from None
+
+
+def no_answer(what: str, seconds: float) -> Unavailable:
+    """Make the error that says for what and how long was waited in vain."""
+    return Unavailable(f"the broker did not answer {what} within {seconds:g} s; trying again is safe")
 
 
 def wait_s_of(request: Request) -> float:
     """Give how long the broker may park a request before it answers."""
-    return getattr(request, "wait_s", 0.0)
+    return vars(request).get("wait_s", 0.0)
 
 
 def patience_s(request: Request, timeout_s: float) -> float:

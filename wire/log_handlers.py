@@ -8,10 +8,13 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TextIO, cast
+
+from pydantic_core import to_json
 
 from wire.log_lines import render_line
 
@@ -41,7 +44,7 @@ class ConsoleHandler(logging.StreamHandler[TextIO]):
 
 
 class FileHandler(logging.Handler):
-    """JSON lines in a file of mode 0600. Unbuffered: what was logged is there after a kill."""
+    """JSON lines in a file of mode 0600. Unbuffered but for what is gathered: what was logged is there after a kill."""
 
     def __init__(self, path: Path, program: str) -> None:
         super().__init__()
@@ -52,17 +55,41 @@ class FileHandler(logging.Handler):
         self._gap = b""
         """Ends a line that a full disk cut short."""
         self._complained = False
+        self._gathered: list[bytes] | None = None
+        """Lines that wait for `write_gathered`; None: each is written at once."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Stdlib: write a record."""
         try:
-            text = json.dumps(_as_dict(record, self._program), ensure_ascii=False, default=str)
-            self._append(self._gap + text.encode("utf-8", "backslashreplace") + b"\n")
+            line = _encoded(_as_dict(record, self._program))
+            if self._gathered is None:
+                self._append(line)
+            else:
+                self._gathered.append(line)
         except Exception:  # noqa: BLE001  # a record may hold anything, and none is worth a crash
             self.handleError(record)
 
+    def gather(self) -> None:
+        """Keep lines back until `write_gathered`, which has to follow soon."""
+        with self.lock or nullcontext():
+            self._gathered = self._gathered or []
+
+    def write_gathered(self) -> None:
+        """Write what was kept back with one system call, and keep nothing back from now on."""
+        with self.lock or nullcontext():
+            lines, self._gathered = self._gathered, None
+            try:
+                if lines:
+                    self._append(b"".join(lines))
+            except Exception:  # noqa: BLE001  # as in `emit`
+                self._complain()
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # the name is stdlib's
-        """Stdlib: writing raised. Said once, or a full disk would fill the console too."""
+        """Stdlib: writing raised."""
+        self._complain()
+
+    def _complain(self) -> None:
+        """Say it once, or a full disk would fill the console too."""
         if not self._complained:
             self._complained = True
             with suppress(OSError, ValueError):
@@ -75,16 +102,17 @@ class FileHandler(logging.Handler):
             self._file = None
         super().close()
 
-    def _append(self, line: bytes) -> None:
-        if self._size + len(line) > MAX_FILE_BYTES:
+    def _append(self, lines: bytes) -> None:
+        lines = self._gap + lines
+        if self._size + len(lines) > MAX_FILE_BYTES:
             self._rotate()
         if self._file is None:
             self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             os.fchmod(self._file, 0o600)
             self._size = os.fstat(self._file).st_size
-        written = os.write(self._file, line)
+        written = os.write(self._file, lines)
         self._size += written
-        self._gap = b"" if written == len(line) else b"\n"
+        self._gap = b"" if written == len(lines) else b"\n"
 
     def _rotate(self) -> None:
         if self._file is not None:
@@ -100,7 +128,7 @@ class FileHandler(logging.Handler):
 def _as_dict(record: logging.LogRecord, program: str) -> dict[str, Any]:
     """Give a record as it stands in the file, masked."""
     line: dict[str, Any] = {
-        "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+        "time": f"{_second(int(record.created))}.{int(record.created % 1 * 1000):03d}+00:00",
         "level": record.levelname.lower(),
         "program": program,
         "logger": record.name.removeprefix(f"{OURS}."),
@@ -117,9 +145,29 @@ def _as_dict(record: logging.LogRecord, program: str) -> dict[str, Any]:
 _TRACEBACKS = logging.Formatter()
 
 
+def _encoded(line: dict[str, Any]) -> bytes:
+    try:
+        return to_json(line, fallback=str) + b"\n"
+    except ValueError:  # bytes or half a surrogate pair: no JSON without a little help
+        text = json.dumps(line, ensure_ascii=False, default=str)
+        return text.encode("utf-8", "backslashreplace") + b"\n"
+
+
+@lru_cache(maxsize=2)
+def _second(instant: int) -> str:
+    return datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+@lru_cache(maxsize=1024)
+def _is_masked(name: str) -> bool:
+    return name.lower().rpartition("_")[2] in MASKED
+
+
 def _masked(name: str, value: object) -> object:
-    if name.lower().rpartition("_")[2] in MASKED:
+    if _is_masked(name):
         return "***"
+    if type(value) is str or type(value) is int:
+        return value
     if isinstance(value, Mapping):
         items = cast("Mapping[object, object]", value).items()
         return {str(key): _masked(str(key), inner) for key, inner in items}

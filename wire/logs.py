@@ -5,6 +5,7 @@ program calls `configure` once. No record is worth a crash: what cannot be writt
 """
 
 import logging
+import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,7 +15,7 @@ from typing import TextIO
 from wire.log_handlers import OURS, ConsoleHandler, FileHandler
 from wire.log_lines import render_line
 
-__all__ = ["Log", "bind", "configure", "get_logger", "render_line"]
+__all__ = ["Log", "bind", "configure", "gathered", "get_logger", "render_line"]
 
 LIBRARIES = ("uvicorn", "uvicorn.error", "uvicorn.access", "mcp")
 """They may bring handlers of their own, which are taken away."""
@@ -51,9 +52,15 @@ class Log:
     def _write(self, level: int, event: str, fields: dict[str, object], *, exc_info: bool = False) -> None:
         if self._logger.isEnabledFor(level):
             bound = _bound.get()
-            self._logger.log(
-                level, event, exc_info=exc_info, extra={"fields": {**bound, **fields} if bound else fields}
-            )
+            # Made by hand: stdlib would walk the stack for the name of our caller, which no line shows.
+            record = _Record(self._logger.name, level, "", 0, event, (), sys.exc_info() if exc_info else None)
+            record.fields = {**bound, **fields} if bound else fields
+            self._logger.handle(record)
+
+
+class _Record(logging.LogRecord):
+    fields: Mapping[str, object]
+    """What varies."""
 
 
 def get_logger(name: str) -> Log:
@@ -71,6 +78,19 @@ def bind(**fields: object) -> Generator[None]:
         _bound.reset(token)
 
 
+@contextmanager
+def gathered() -> Generator[None]:
+    """Write to the file with one system call what is logged inside. For a burst: nothing inside may wait."""
+    files = [handler for handler in logging.getLogger().handlers if isinstance(handler, FileHandler)]
+    for file in files:
+        file.gather()
+    try:
+        yield
+    finally:
+        for file in files:
+            file.write_gathered()
+
+
 def configure(
     program: str,
     *,
@@ -81,8 +101,9 @@ def configure(
 ) -> None:
     """Send all logs to `<folder>/<program>.ndjson` and to the console, and nowhere else from now on.
 
-    Libraries are heard from WARNING on. Two processes must not share folder and program name: both would
-    rotate the file. Of `env` only NO_COLOR matters.
+    A console that is no terminal hears only from WARNING on where there is a file: those are its last words, all
+    else is in the file. Libraries are heard from WARNING on. Two processes must not share folder and program name:
+    both would rotate the file. Of `env` only NO_COLOR matters.
     """
     logging.raiseExceptions = False
     root = logging.getLogger()
@@ -94,7 +115,10 @@ def configure(
         root.removeHandler(handler)
         handler.close()
     if console is not None:
-        root.addHandler(ConsoleHandler(console, program, colour=console.isatty() and not env.get("NO_COLOR")))
+        lines = ConsoleHandler(console, program, colour=console.isatty() and not env.get("NO_COLOR"))
+        if folder is not None and not console.isatty():
+            lines.setLevel(logging.WARNING)
+        root.addHandler(lines)
     if folder is not None:
         root.addHandler(FileHandler(folder / f"{program}.ndjson", program))
     root.setLevel(logging.WARNING)

@@ -12,7 +12,12 @@ class WireModel(BaseModel):
     """Immutable, no coercion. Closed sets are `Literal`, sequences are lists, times are integer milliseconds."""
 
     model_config = ConfigDict(
-        frozen=True, strict=True, validate_by_name=True, validate_by_alias=True, allow_inf_nan=False
+        frozen=True,
+        strict=True,
+        validate_by_name=True,
+        validate_by_alias=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
     )
 
 

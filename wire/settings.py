@@ -3,9 +3,9 @@
 Reading the file, with errors by file and line, is in `wire.settings_file`. Nothing here touches a disk.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from wire.ids import AGENT_NAME_PATTERN, RESERVED_NAMES
 
@@ -55,6 +55,17 @@ class AgentSettings(SettingsModel):
         if self.backend == "scripted" and not self.script:
             raise ValueError("backend 'scripted' needs script = \"name\"")
         return self
+
+
+def _known_only(value: object) -> object:
+    """Leave out what a newer broker knows of settings and this side does not."""
+    if not isinstance(value, dict):
+        return value
+    return {key: item for key, item in cast("dict[str, object]", value).items() if key in AgentSettings.model_fields}
+
+
+AppliedSettings = Annotated[AgentSettings, BeforeValidator(_known_only)]
+"""Settings as they come back from the broker, where unknown fields are ignored."""
 
 
 class Limits(SettingsModel):

@@ -5,15 +5,18 @@ what is in them (`wire.codec`), and sockets, not where they come from (`wire.uni
 """
 
 import asyncio
+import math
 import socket
 import struct
 import sys
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Generic, Protocol, TypeVar, cast
 
 from wire.codec import MAX_FRAME_BYTES, MAX_HELLO_BYTES
+
+T = TypeVar("T")
 
 MAX_QUEUED_BYTES = 4 * 1024 * 1024
 """What may wait to be sent on one connection. Kept by its owner, who alone knows what can be dropped."""
@@ -48,6 +51,38 @@ class Peer:
 
 Accept = Callable[["Transport"], Receiver]
 """Gives the owner of a connection as soon as there is one."""
+
+
+class Wait(Generic[T]):
+    """One task's wait for one thing, with an end to its patience. A third of what an event in a scope costs."""
+
+    __slots__ = ("_future", "_timer")
+
+    def __init__(self, patience_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._future: asyncio.Future[T] = loop.create_future()
+        self._timer = loop.call_later(patience_s, self._give_up) if patience_s < math.inf else None
+
+    def give(self, thing: T) -> None:
+        """End the wait; nothing happens where it has ended already."""
+        if not self._future.done():
+            self._future.set_result(thing)
+
+    async def thing(self) -> T:
+        """Wait.
+
+        Raises:
+            TimeoutError: nothing came in time.
+        """
+        try:
+            return await self._future
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+
+    def _give_up(self) -> None:
+        if not self._future.done():
+            self._future.set_exception(TimeoutError())
 
 
 class Transport(asyncio.Protocol):

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from wire.inbox import Mail
-from wire.model import Request, Result
+from wire.model import Key, Request, Result
 
 LEASE_MS = 60_000
 RENEW_EVERY_S = 15.0
@@ -98,6 +98,8 @@ class TurnsTake(Request):
     wait_s: Wait = 0.0
     done: Annotated[str | None, Field(max_length=64)] = None
     """Attended only: all mail handed over up to this message is handled. Changes nothing in a harness turn."""
+    call: Key | None = None
+    """Names this take, so that a repeated one gets the mail of an answer that was lost."""
 
 
 class TurnsTaken(Result):

@@ -116,6 +116,10 @@ class Connection:
         self._doorman.hub.add(self)
         self._send(encode(welcome))
 
+    def close(self) -> None:
+        """End it after what was said."""
+        self.transport.close()
+
     async def run(self) -> None:
         """Live until the connection ends; one that does not say hello in time is closed."""
         with anyio.move_on_after(HELLO_WITHIN_S) as hello_time:

@@ -29,8 +29,10 @@ def refusal(exc: BaseException) -> QueenpostError:
     if isinstance(exc, QueenpostError):
         return exc
     correlation = secrets.token_hex(4)
-    log.exception("request_failed", correlation=correlation)  # noqa: LOG004  # called from handlers only
-    return Internal(f"the broker failed on this request; its log says why under {correlation}")
+    log.exception("request_failed", correlation_id=correlation)  # noqa: LOG004  # called from handlers only
+    return Internal(
+        f"the broker failed on this request; its log says why under {correlation}", correlation_id=correlation
+    )
 
 
 class Dispatcher:
@@ -204,7 +206,8 @@ class Dispatcher:
     def _forget_holder(self, agent: str, instance: str) -> None:
         if any(line.holds(agent, instance) for line in self.hub.lines()):
             return  # the same instance is already back on another connection
-        self._office.reports.forget(agent)
+        if not self.hub.has_holder(agent):
+            self._office.reports.forget(agent)
         command = partial(holders.connection_ended, agent=agent, instance=instance, local=True)
         self._office.writer.submit(command, _ignore)
 

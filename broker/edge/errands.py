@@ -111,11 +111,14 @@ async def attach(office: Office, hub: Hub, line: Connection, caller: Caller, req
     reply = await office.writer.run(
         lambda tx: holders.attach(tx, Caller(line.principal.kind, line.principal.name), request, proven=proven)
     )
+    if not hub.has_holder(reply.agent, request.instance):
+        office.reports.forget(reply.agent)  # of another instance
     line.attachments[reply.agent] = Attachment(reply.epoch, request.instance, reply.attended)
-    hub.attached(reply.agent, line)
     office.roles[reply.agent] = reply.role
     if line.closed.is_set():  # it ended while the commit was under way
         line.ended()
+    else:
+        hub.attached(reply.agent, line)
     return reply
 
 
@@ -127,8 +130,9 @@ async def detach(office: Office, hub: Hub, line: Connection, caller: Caller, req
     holder = Caller("agent", request.agent, attachment.epoch, attachment.instance, attachment.attended)
     reply = await office.writer.run(partial(holders.detach, caller=holder, request=request))
     line.attachments.pop(request.agent, None)
-    hub.detached(request.agent, line)
-    office.reports.forget(request.agent)
+    if hub.is_holder(request.agent, line):
+        hub.detached(request.agent, line)
+        office.reports.forget(request.agent)
     return reply
 
 

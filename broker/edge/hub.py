@@ -18,6 +18,10 @@ class Line(Protocol):
         """Send an event; dropped, and made good by a `gap`, where the other side does not read."""
         ...
 
+    def close(self) -> None:
+        """End the connection after what was said on it."""
+        ...
+
 
 class Hub:
     """All welcomed connections. Lookups by agent are by the connection that attached last."""
@@ -59,6 +63,16 @@ class Hub:
         """It no longer does."""
         if self._holders.get(agent) is line:
             del self._holders[agent]
+
+    def dismiss(self, agent: str) -> None:
+        """End the agent's own connections: the token that they showed is void."""
+        for line in list(self._listeners.get(agent, ())):
+            line.close()
+
+    def has_holder(self, agent: str, instance: str | None = None) -> bool:
+        """Say whether a connection speaks for the agent, for that instance if one is named."""
+        holder = self._holders.get(agent)
+        return holder is not None and holder.holds(agent, instance)
 
     def is_holder(self, agent: str, line: Line) -> bool:
         """Say whether the agent's holder is on this connection and on no later one."""

@@ -4,6 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import anyio
+
 from broker.services.callers import Rules
 from broker.services.credentials import KeyRing
 from broker.services.states import Reports
@@ -33,6 +35,8 @@ class Office:
     roles: dict[str, Role] = field(default_factory=dict[str, Role])
     reports: Reports = field(default_factory=Reports)
     watch: Watch = field(default_factory=Watch)
+    registering: anyio.Lock = field(default_factory=anyio.Lock)
+    """Held while agents come, change or go: token files, database and memory are kept in step by one at a time."""
     parked_opens: Counter[str] = field(default_factory=Counter[str])
     """How many opens of an agent are parked: such an agent is not stalled, it waits as it should."""
     refused: Counter[str] = field(default_factory=Counter[str])

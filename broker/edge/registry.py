@@ -1,5 +1,8 @@
 """Errands of the registry: what also touches token files, the settings file, or the keys in memory."""
 
+import errno
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import cast
 
@@ -12,7 +15,7 @@ from broker.services.callers import Caller, Rules
 from broker.services.replies import once
 from broker.store.tx import Tx
 from wire import agents as wire
-from wire.errors import Invalid, QueenpostError
+from wire.errors import Full, Invalid, QueenpostError, Unavailable
 from wire.fleet import Change, FleetApplied, FleetApply
 from wire.model import Result
 from wire.settings import Role, Settings
@@ -23,17 +26,20 @@ async def add(office: Office, _hub: Hub, _line: Connection, caller: Caller, requ
     """Register an agent: its token file is on disk before the database knows its digest."""
     agents.require_name(request.agent, request.settings.role)
     name = f"agent:{request.agent}"
-    known = await office.writer.run(credentials.load)
     path = str(office.home.agent_secret(request.agent))
-    # A retry finds the token of the first try and must not replace it.
-    digest = known[name] if name in known else credentials.make(office.home, name)
+    async with office.registering:
+        known = await office.writer.run(credentials.load)
+        # A retry finds the token of the first try and must not replace it.
+        try:
+            made = _make(office, [] if name in known else [name])
+            digest = {**known, **made}[name]
 
-    def command(tx: Tx) -> wire.AgentsAdded:
-        return once(tx, caller, request, wire.AgentsAdded, lambda: _added(tx, caller, request, digest, path))
+            def command(tx: Tx) -> wire.AgentsAdded:
+                return once(tx, caller, request, wire.AgentsAdded, lambda: _added(tx, caller, request, digest, path))
 
-    reply = await office.writer.run(command)
-    await reload(office)
-    return reply
+            return await office.writer.run(command)
+        finally:
+            await _take_over(office, [name])
 
 
 def _added(tx: Tx, caller: Caller, request: wire.AgentsAdd, digest: bytes, path: str) -> wire.AgentsAdded:
@@ -41,16 +47,17 @@ def _added(tx: Tx, caller: Caller, request: wire.AgentsAdd, digest: bytes, path:
     return wire.AgentsAdded(agent=request.agent, token_path=path)
 
 
-async def remove(office: Office, _hub: Hub, _line: Connection, caller: Caller, request: wire.AgentsRemove) -> Result:
-    """Take an agent out; its token is void from the commit on, its file is deleted."""
+async def remove(office: Office, hub: Hub, _line: Connection, caller: Caller, request: wire.AgentsRemove) -> Result:
+    """Take an agent out; its token is void from the commit on, its file is deleted, its own connections end."""
 
     def command(tx: Tx) -> wire.AgentsChanged:
         return once(tx, caller, request, wire.AgentsChanged, lambda: agents.remove(tx, caller, request))
 
-    reply = await office.writer.run(command)
-    await reload(office)
-    if f"agent:{request.agent}" not in await office.writer.run(credentials.load):
-        office.home.agent_secret(request.agent).unlink(missing_ok=True)
+    async with office.registering:
+        reply = await office.writer.run(command)
+        name = f"agent:{request.agent}"
+        if name not in await _take_over(office, [name]):
+            hub.dismiss(request.agent)
     return reply
 
 
@@ -59,7 +66,8 @@ async def token(office: Office, _hub: Hub, _line: Connection, _caller: Caller, r
     row = await office.writer.run(lambda tx: agents.known(tx, request.agent))
     if row["state"] == "removed":
         raise Invalid(f"{request.agent} was removed; it has no token")
-    await renew_missing(office)
+    async with office.registering:
+        await renew_missing(office)
     return wire.AgentsTokenPath(agent=request.agent, path=str(office.home.agent_secret(request.agent)))
 
 
@@ -67,17 +75,44 @@ async def renew_missing(office: Office) -> None:
     """Make every token whose file is missing or does not match."""
     known = await office.writer.run(credentials.load)
     names = {"operator", "harness", *known}
-    renewed = credentials.renew_missing(office.home, sorted(names), known)
+    with _disk_may_refuse():
+        renewed = credentials.renew_missing(office.home, sorted(names), known)
     if renewed:
         await office.writer.run(partial(credentials.store, digests=renewed))
     await reload(office)
 
 
-async def reload(office: Office) -> None:
-    """Take keys and roles over from the database into memory."""
-    office.keys.reload(await office.writer.run(credentials.load))
+async def reload(office: Office) -> Mapping[str, bytes]:
+    """Take keys and roles over from the database into memory; gives the keys."""
+    known = await office.writer.run(credentials.load)
+    office.keys.reload(known)
     rows = await office.writer.run(lambda tx: tx.all("agents.summaries", removed=0, name=None))
     office.roles = {row["name"]: cast("Role", row["role"]) for row in rows}
+    return known
+
+
+def _make(office: Office, names: Iterable[str]) -> dict[str, bytes]:
+    with _disk_may_refuse():
+        return {name: credentials.make(office.home, name) for name in names}
+
+
+async def _take_over(office: Office, touched: Iterable[str]) -> Mapping[str, bytes]:
+    """Bring memory and files in step with what was committed: a token that the database does not know goes."""
+    known = await reload(office)
+    for name in touched:
+        if name not in known:
+            credentials.path_of(office.home, name).unlink(missing_ok=True)
+    return known
+
+
+@contextmanager
+def _disk_may_refuse() -> Generator[None]:
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise Full("the disk is full, so no token can be written: free some space, then try again") from exc
+        raise Unavailable(f"cannot write the token files ({exc.strerror}): check the home's disk and modes") from exc
 
 
 class _DryRun(QueenpostError):
@@ -93,7 +128,8 @@ async def apply(office: Office, _hub: Hub, _line: Connection, caller: Caller, re
     if office.config is None:
         raise Invalid("this fleet has no queenpost.toml; `queenpost init` writes one")
     settings = read_settings(office.config, home=office.home.root)
-    changes = await apply_settings(office, caller, settings, dry_run=request.dry_run)
+    async with office.registering:
+        changes = await apply_settings(office, caller, settings, dry_run=request.dry_run)
     return FleetApplied(path=str(office.config), changes=changes)
 
 
@@ -101,19 +137,20 @@ async def apply_settings(office: Office, caller: Caller, settings: Settings, *, 
     """Apply settings in one transaction, with tokens for agents that have none."""
     known = await office.writer.run(credentials.load)
     missing = [f"agent:{name}" for name in settings.agents if f"agent:{name}" not in known]
-    made = {} if dry_run else {name: credentials.make(office.home, name) for name in missing}
-    tokens = {name.removeprefix("agent:"): digest for name, digest in made.items()}
-
-    def command(tx: Tx) -> list[Change]:
-        changes = applying.apply(tx, caller, settings, tokens)
-        if dry_run:
-            raise _DryRun(changes)
-        return changes
-
     try:
+        made = _make(office, [] if dry_run else missing)
+        tokens = {name.removeprefix("agent:"): digest for name, digest in made.items()}
+
+        def command(tx: Tx) -> list[Change]:
+            changes = applying.apply(tx, caller, settings, tokens)
+            if dry_run:
+                raise _DryRun(changes)
+            return changes
+
         changes = await office.writer.run(command)
     except _DryRun as exc:
         return exc.changes
+    finally:
+        await _take_over(office, missing)
     office.rules = Rules(settings.limits, office.rules.disk_free_bytes)
-    await reload(office)
     return changes

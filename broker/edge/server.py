@@ -32,7 +32,8 @@ class Server:
         self.hub = Hub()
         self._group = group
         self._dispatcher = Dispatcher(office, self.hub, self._start_errand)
-        self._connections: set[Connection] = set()
+        self.connections: set[Connection] = set()
+        """All of them, welcomed or not."""
 
     def _start_errand(self, errand: Callable[..., Any], *args: Any) -> None:
         self._group.start_soon(errand, *args)
@@ -44,31 +45,31 @@ class Server:
             connection.refuse(None, Limited("too many connections have not said hello yet; try again"))
             transport.close()
             return connection
-        self._connections.add(connection)
+        self.connections.add(connection)
         self._group.start_soon(self._live, connection)
         return connection
 
     def _unwelcomed(self) -> int:
-        return sum(not connection.welcomed.is_set() for connection in self._connections)
+        return sum(not connection.welcomed.is_set() for connection in self.connections)
 
     async def _live(self, connection: Connection) -> None:
         try:
             await connection.run()
         finally:
-            self._connections.discard(connection)
+            self.connections.discard(connection)
 
     async def drain(self) -> None:
         """Tell everybody, let what is in flight finish within a bound, then close every connection."""
         self._dispatcher.draining = True
         self.hub.announce(Push(event="shutting_down"))
-        for connection in self._connections:
+        for connection in self.connections:
             self._dispatcher.withdraw(connection)
         with anyio.move_on_after(DRAIN_WITHIN_S) as bound:
-            for connection in list(self._connections):
+            for connection in list(self.connections):
                 await connection.idle()
         if bound.cancelled_caught:
-            log.warning("drain_gave_up", in_flight=sum(len(c.in_flight) for c in self._connections))
-        for connection in list(self._connections):
+            log.warning("drain_gave_up", in_flight=sum(len(c.in_flight) for c in self.connections))
+        for connection in list(self.connections):
             connection.transport.close()
 
 

@@ -103,11 +103,11 @@ def count_out(tx: Tx, agent: str, rows: list[Row]) -> None:
     tx.run("inbox.count_one_in", recipient=agent, messages=-len(rows), bytes=-size)
 
 
-def lease(tx: Tx, turn: int, batch: Batch) -> None:
-    """Lease the batch to an open turn."""
+def lease(tx: Tx, turn: int, batch: Batch, call: str | None = None) -> None:
+    """Lease the batch to an open turn; `call` names the take, so that a repeated one finds what it leased."""
     ids = batch.ids
     tx.run("turns.lease", turn=turn, ids=ids)
-    tx.run("turns.add_leases", turn=turn, ids=ids)
+    tx.run("turns.add_leases", turn=turn, ids=ids, call=call)
     tx.revise_due()
 
 

@@ -6,17 +6,21 @@ Who may call an op at all stands in the op table and is checked at the edge.
 import json
 from collections.abc import Iterable
 
+from pydantic import TypeAdapter
+
 from broker.services.callers import OPERATOR, Caller
 from wire.errors import Denied
 from wire.inbox import Kind
-from wire.settings import AgentSettings
+from wire.settings import AgentSettings, AppliedSettings
 
+STORED: TypeAdapter[AgentSettings] = TypeAdapter(AppliedSettings)
+"""A home that a newer version has used may hold settings that this one does not know."""
 ALWAYS_REACHABLE = frozenset({"manager", "operator"})
 
 
 def settings_of(stored: str) -> AgentSettings:
     """Read applied settings as they are stored."""
-    return AgentSettings.model_validate_json(stored)
+    return STORED.validate_json(stored)
 
 
 def allowed_recipients(stored_settings: str) -> frozenset[str] | None:

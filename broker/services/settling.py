@@ -163,7 +163,7 @@ def _carry(tx: Tx, turn: Row, rows: list[Row]) -> Turn:
     ids = _deliveries(rows)
     tx.run("turns.mark_given_back", turn=turn["id"], ids=ids)
     tx.run("turns.move", turn=number, ids=ids)
-    tx.run("turns.add_leases", turn=number, ids=ids)
+    tx.run("turns.add_leases", turn=number, ids=ids, call=None)
     mail = leasing.mail_of(tx, number, rows, leased_now=False)
     return Turn(id=turn_id(number), mail=mail, waiting=ready(tx, turn["agent"]), carried=True)
 
@@ -252,7 +252,7 @@ def settle_rows(tx: Tx, agent: str, turn: int, rows: list[Row]) -> None:
         ids = _deliveries(rows)
         tx.run("turns.mark_given_back", turn=turn, ids=ids)
         tx.run("turns.move", turn=finished, ids=ids)
-        tx.run("turns.add_leases", turn=finished, ids=ids)
+        tx.run("turns.add_leases", turn=finished, ids=ids, call=None)
         tx.run("turns.shrink", turn=turn, messages=len(rows), bytes=sum(row["bytes"] for row in rows))
     tx.run("turns.ack", turn=finished, ids=_deliveries(rows), now=tx.now_ms)
     if not remaining:

@@ -122,6 +122,8 @@ def take(tx: Tx, caller: Caller, request: TurnsTake) -> TurnsTaken | None:
         Closed: the named turn is not the open one. Stale: the caller's epoch is over.
     """
     holder = holder_of(tx, caller)
+    if (lost := _lost_answer(tx, holder, request)) is not None:
+        return lost
     if caller.attended:
         return _take_attended(tx, caller, holder, request)
     named = turn_number(request.turn) if request.turn else None
@@ -131,7 +133,18 @@ def take(tx: Tx, caller: Caller, request: TurnsTake) -> TurnsTaken | None:
         return _nothing_more(tx, holder)
     room = TURN_BYTES - holder["turn_bytes"]
     most = min(request.max, TURN_MESSAGES - holder["turn_messages"])
-    return _join(tx, caller, holder, most, min(room, BATCH_BYTES))
+    return _join(tx, caller, holder, request, most, min(room, BATCH_BYTES))
+
+
+def _lost_answer(tx: Tx, holder: Row, request: TurnsTake) -> TurnsTaken | None:
+    """Give again what the same take leased before its answer was lost; else nobody would ever have seen it."""
+    if request.call is None or holder["turn"] is None:
+        return None
+    rows = tx.all("turns.leased_by", turn=holder["turn"], call=request.call)
+    if not rows:
+        return None
+    mail = leasing.mail_of(tx, holder["turn"], rows, leased_now=False)
+    return TurnsTaken(turn=turn_id(holder["turn"]), mail=mail, waiting=ready(tx, holder["name"]))
 
 
 def _exhausted(holder: Row) -> bool:
@@ -144,13 +157,13 @@ def _nothing_more(tx: Tx, holder: Row) -> TurnsTaken:
     return TurnsTaken(turn=turn_id(holder["turn"]), mail=[], waiting=waiting, exhausted=True)
 
 
-def _join(tx: Tx, caller: Caller, holder: Row, most: int, room: int) -> TurnsTaken | None:
+def _join(tx: Tx, caller: Caller, holder: Row, request: TurnsTake, most: int, room: int) -> TurnsTaken | None:
     batch = leasing.choose(tx, caller.name, max_messages=most, max_bytes=room, joining=True)
     leasing.hold_broken(tx, caller.name, batch)
     if not batch.rows:
         return _nothing_more(tx, holder) if _blocked(tx, caller.name) else None
     turn: int = holder["turn"]
-    leasing.lease(tx, turn, batch)
+    leasing.lease(tx, turn, batch, request.call)
     tx.run(
         "turns.grow", turn=turn, messages=len(batch.rows), bytes=batch.bytes, depth=batch.depth,
         lease_until=leasing.lease_until(tx),
@@ -170,13 +183,13 @@ def _take_attended(tx: Tx, caller: Caller, holder: Row, request: TurnsTake) -> T
     if holder["turn"] is not None:
         if holder["turn_alone"]:
             return _nothing_more(tx, holder)
-        return _join(tx, caller, holder, request.max, BATCH_BYTES)
+        return _join(tx, caller, holder, request, request.max, BATCH_BYTES)
     batch = leasing.choose(tx, caller.name, max_messages=request.max, max_bytes=BATCH_BYTES, joining=False)
     leasing.hold_broken(tx, caller.name, batch)
     if not batch.rows:
         return None
     turn = _add(tx, holder, batch)
-    leasing.lease(tx, turn, batch)
+    leasing.lease(tx, turn, batch, request.call)
     return _taken(tx, caller, holder, turn, batch)
 
 

@@ -17,6 +17,9 @@ from wire.ids import message_id, message_number, turn_id
 from wire.inbox import InboxDead, InboxList, InboxListed, InboxPeek, InboxPeeked, Item, Mail, State
 from wire.settings import AgentSettings
 
+PAGE_BYTES = 128 * 1024
+"""Bodies in one answer: even fully escaped, at six bytes each, they stay below the bound of a frame."""
+
 SHOWN: dict[str, State] = {
     "scheduled": "queued",
     "ready": "queued",
@@ -61,13 +64,26 @@ async def list_inbox(reader: Reader, caller: Caller, request: InboxList) -> Inbo
         raise Unknown(f"no agent {name!r} in this fleet; `queenpost agent list` shows them")
     after = message_number(request.after) if request.after else 0
     rows = await reader.all("inbox.list", recipient=name, after=after, all=int(request.all), limit=request.limit + 1)
-    return InboxListed(items=[_item(row) for row in rows[: request.limit]], more=len(rows) > request.limit)
+    return _page(rows, request.limit)
 
 
 async def list_dead(reader: Reader, request: InboxDead) -> InboxListed:
     """List dead letters that nobody discarded."""
-    rows = await reader.all("inbox.dead", recipient=request.agent, limit=request.limit + 1)
-    return InboxListed(items=[_item(row) for row in rows[: request.limit]], more=len(rows) > request.limit)
+    after = message_number(request.after) if request.after else 0
+    rows = await reader.all("inbox.dead", recipient=request.agent, after=after, limit=request.limit + 1)
+    return _page(rows, request.limit)
+
+
+def _page(rows: list[Any], limit: int) -> InboxListed:
+    """Cut a page by number and by bytes: an answer has to fit into a frame."""
+    items: list[Item] = []
+    size = 0
+    for row in rows[:limit]:
+        size += len(row["body"])
+        if items and size > PAGE_BYTES:
+            break
+        items.append(_item(row))
+    return InboxListed(items=items, more=len(rows) > len(items))
 
 
 async def peek(reader: Reader, caller: Caller, request: InboxPeek, now_ms: int) -> InboxPeeked:

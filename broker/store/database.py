@@ -166,5 +166,6 @@ def _set_up(connection: sqlite3.Connection, path: Path, network: str | None) -> 
 def _back_up(connection: sqlite3.Connection, path: Path, clock: Clock, version: int, queries: Queries) -> None:
     folder = path.parent / "backups"
     make_private_folder(folder)
-    instant = datetime.fromtimestamp(clock.wall_ms() / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
+    sync_names(path.parent)
+    instant = datetime.fromtimestamp(clock.wall_ms() / 1000, UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     copy(connection, folder / f"{path.stem}-schema{version}-{instant}.db", queries)

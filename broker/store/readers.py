@@ -27,8 +27,8 @@ LIMIT_S: Final = 5.0
 """For waiting, reading and what is awaited in between: an open read keeps the WAL from being reused."""
 GIVE_UP_S: Final = 5.0
 """How long an interrupted connection is waited for; with a disk that hangs it comes back later, or never."""
-LOOK_EVERY_STEPS: Final = 10_000
-"""Steps of SQLite's machine (well under a millisecond) after which a query sees that it was interrupted."""
+LOOK_EVERY_STEPS: Final = 50_000
+"""Steps of SQLite's machine (a few milliseconds) after which a query sees that it was interrupted."""
 
 PRAGMAS: Final = ("trusted_schema = OFF", "mmap_size = 0")
 

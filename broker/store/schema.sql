@@ -141,12 +141,14 @@ CREATE INDEX turns_lapsed ON turns (agent) WHERE state = 'lapsed';
 CREATE INDEX turns_by_agent ON turns (agent, id);
 
 CREATE TABLE leases (
+    id INTEGER PRIMARY KEY,                      -- grows in the order of handing over
     turn INTEGER NOT NULL REFERENCES turns (id),
     delivery INTEGER NOT NULL REFERENCES deliveries (id),
     attempt INTEGER NOT NULL,
+    call TEXT,                                   -- the take that leased it, so that a repeated take finds it
     given_back INTEGER NOT NULL DEFAULT 0 CHECK (given_back IN (0, 1)),  -- left the turn before it ended
-    PRIMARY KEY (delivery, turn)
-) STRICT, WITHOUT ROWID;
+    UNIQUE (delivery, turn)
+) STRICT;
 
 CREATE INDEX leases_by_turn ON leases (turn);
 

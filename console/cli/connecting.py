@@ -3,6 +3,7 @@
 No broker is started here: where none runs, the answer says how to start one.
 """
 
+import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -22,6 +23,8 @@ from wire.private_files import read_secret
 R = TypeVar("R", bound=Result)
 T = TypeVar("T")
 
+OPERATOR = "operator"
+MAX_TOKEN_BYTES = 4096
 KIND = "cli"
 """What the broker's log calls us."""
 
@@ -49,24 +52,30 @@ async def connected(options: Options) -> AsyncGenerator[BrokerClient]:
         Unavailable: no broker runs there. Denied, Unknown: the credential is wrong or missing.
     """
     home = home_of(options)
-    client = BrokerClient(home.socket, lambda: _token(home, options.as_), KIND, reconnect=False)
+    client = BrokerClient(home.socket, lambda: _token(home, options), KIND, reconnect=False)
     async with AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(client)
         except Unavailable as exc:
             raise _nobody_there(options, home, exc) from exc
         if not options.json:
-            name_fleet(client.welcome.fleet, client.welcome.home)
+            name_fleet(client.welcome.fleet, client.welcome.home, client.welcome.principal.name)
         yield client
 
 
-def name_fleet(fleet: str, home: Path | str) -> None:
-    """Say on stderr with which fleet a command has to do."""
-    note(f"fleet {fleet}  {tilde(home)}")
+def name_fleet(fleet: str, home: Path | str, principal: str = OPERATOR) -> None:
+    """Say on stderr with which fleet a command has to do, and as whom if that is not the operator."""
+    note(f"fleet {fleet}  {tilde(home)}{'' if principal == OPERATOR else f'  as {principal}'}")
 
 
-def _token(home: Home, name: str | None) -> str:
-    if name is None or name == "operator":
+def _token(home: Home, options: Options) -> str:
+    if options.token_fd is not None:
+        with os.fdopen(options.token_fd, "rb", closefd=False) as source:
+            return source.read(MAX_TOKEN_BYTES).decode("ascii", errors="replace").strip()
+    if options.token_file is not None:
+        return read_secret(options.token_file)
+    name = options.as_
+    if name is None or name == OPERATOR:
         return read_secret(home.operator_secret)
     path = home.agent_secret(name)
     if not path.exists():

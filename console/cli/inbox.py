@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from console.cli.connecting import ask, converse
+from console.cli.connecting import OPERATOR, ask, converse
 from console.cli.options import Options, command
 from console.cli.screen import coloured, dim, note, one_line, print_json, print_table, terminal_width, warn
 from console.cli.times import ago, iso
@@ -18,7 +18,6 @@ from wire.errors import Invalid
 from wire.inbox import InboxAck, InboxAcked, InboxList, InboxListed, InboxSend, InboxSent, Item
 
 PAGE = 1000
-OPERATOR = "operator"
 
 
 @command("send")
@@ -115,7 +114,8 @@ async def _pages(client: BrokerClient, mailbox: str, settled: bool, limit: int) 
         after = items[-1].id if items else None
         size = min(limit - len(items), PAGE)
         page = await client.call(InboxList(agent=mailbox, all=settled, after=after, limit=size), InboxListed)
-        items, more = items + page.items, page.more
+        # A page may be short of its limit: the broker counts bytes too.
+        items, more = items + page.items, page.more and bool(page.items)
     return items, more
 
 

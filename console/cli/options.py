@@ -22,6 +22,9 @@ class Options:
     config: Path | None = None
     as_: str | None = None
     """The agent to be, by its own token; None is the operator."""
+    token_file: Path | None = None
+    """Another source of the credential than the files of the home; so is `token_fd`."""
+    token_fd: int | None = None
     json: bool = False
     absolute: bool = False
 
@@ -98,8 +101,8 @@ def common(function: F) -> F:
 
 
 def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:
-    # Unset must not undo what was said before the command's name.
-    if value not in {None, False}:
+    # Unset must not undo what was said before the command's name. (0 is a descriptor.)
+    if value is not None and value is not False:
         setattr(ctx.ensure_object(Options), str(param.name), value)
 
 
@@ -129,6 +132,22 @@ _COMMON = (
         callback=_remember,
     ),
     click.option(
+        "--token-file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Read the credential from this file, not from the home.",
+        expose_value=False,
+        callback=_remember,
+    ),
+    click.option(
+        "--token-fd",
+        type=click.IntRange(0),
+        metavar="N",
+        help="Read the credential from this open descriptor.",
+        expose_value=False,
+        callback=_remember,
+    ),
+    click.option(
         "--json",
         "json",
         is_flag=True,
@@ -145,4 +164,4 @@ _COMMON = (
     ),
 )
 
-COMMON_NAMES = frozenset({"home", "config", "as_", "json", "absolute"})
+COMMON_NAMES = frozenset({"home", "config", "as_", "token_file", "token_fd", "json", "absolute"})

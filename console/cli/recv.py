@@ -13,7 +13,7 @@ from console.cli.options import Options, command
 from console.cli.screen import bold, dim, note, print_json, safe, warn
 from console.cli.times import ago, iso
 from wire.agents import AgentsAttach, AgentsAttached, AgentsChanged, AgentsDetach
-from wire.client import BrokerClient, new_instance
+from wire.client import BrokerClient, new_instance, new_key
 from wire.clock import SystemClock
 from wire.errors import Invalid, QueenpostError
 from wire.inbox import InboxPeek, InboxPeeked, Mail
@@ -50,7 +50,7 @@ async def _peek(options: Options, name: str, most: int, _: float) -> None:
 
 async def _take(options: Options, name: str, most: int, wait_s: float) -> None:
     async with connected(options) as client, _attached(client, name):
-        taken = await client.call(TurnsTake(max=most, wait_s=wait_s), TurnsTaken)
+        taken = await client.call(TurnsTake(max=most, wait_s=wait_s, call=new_key()), TurnsTaken)
         _show(options, name, taken.turn, taken.mail, taken.waiting)
         # From here on the mail is in the caller's hands: a lost answer means that it may come twice.
         if taken.turn is not None:

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -169,7 +170,8 @@ def down(options: Options) -> None:
         name_fleet(name_of(options, home), home.root)
     pid = holder(home.up_lock)
     if pid is not None:
-        os.kill(pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):  # it ended by itself since
+            os.kill(pid, signal.SIGTERM)
         anyio.run(_wait_for_end, home, pid)
         _tell_down(options, home, "stopped", "stopped")
     elif orphans := left_behind(settings.children):

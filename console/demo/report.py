@@ -36,7 +36,7 @@ def print_report(report: str) -> None:
 
 def _styled(line: str) -> str:
     if heading := re.match(r"#+\s+(.*)", line):
-        return bold(heading[1])
+        return bold(_plain(heading[1]))
     return f"  {_plain(line)}" if line else ""
 
 

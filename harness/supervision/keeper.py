@@ -203,7 +203,7 @@ class Keeper:
         if turn is None:
             return
         try:
-            await turn.reconcile(link)
+            await turn.resume(link)
         except PASSING as exc:
             raise Unavailable(exc.message) from exc
         except QueenpostError as exc:

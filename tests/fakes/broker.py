@@ -11,8 +11,8 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Generator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, CompletedProcess
@@ -25,9 +25,11 @@ from anyio.abc import Process, TaskGroup
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from broker import app
+from broker.edge import server as edge
 from broker.edge.connection import Connection
 from broker.edge.hub import Hub
 from broker.edge.office import Office
+from broker.edge.server import Server
 from broker.timekeeper import Timekeeper
 from tests.scenarios.fleet import RawLine, Worker, send
 from wire import agents, fleet, inbox
@@ -143,10 +145,10 @@ class Fleet:
         token = self.token(self.home.agent_secret(name))
         return agents.AgentsAttach(agent=name, instance=instance, agent_token=token, takeover=takeover)
 
-    async def harness(self, *names: str, takeover: bool = False) -> list[Worker]:
+    async def harness(self, *names: str, takeover: bool = False, reconnect: bool = True) -> list[Worker]:
         """Attach agents on one new harness connection that finds its way back by itself."""
         link = HarnessLink(self)
-        client = await self.entered(self.client(self.home.harness_secret, link=link))
+        client = await self.entered(self.client(self.home.harness_secret, link=link, reconnect=reconnect))
         for name in names:
             instance = new_instance()
             request = self.attach_request(name, instance, takeover=takeover)
@@ -154,9 +156,9 @@ class Fleet:
             link.workers[name] = Worker(client, name, instance, attached, as_=name)
         return list(link.workers.values())
 
-    async def worker(self, name: str, *, takeover: bool = False) -> Worker:
+    async def worker(self, name: str, *, takeover: bool = False, reconnect: bool = True) -> Worker:
         """Attach one agent on a harness connection of its own."""
-        (worker,) = await self.harness(name, takeover=takeover)
+        (worker,) = await self.harness(name, takeover=takeover, reconnect=reconnect)
         return worker
 
     async def session(self, name: str, *, reconnect: bool = False) -> Worker:
@@ -171,7 +173,8 @@ class Fleet:
         raw = RawLine(await anyio.connect_unix(self.home.socket))
         self._open.push_async_callback(raw.aclose)
         if secret is not None:
-            await raw.hello(self.token(secret))
+            answer = await raw.hello(self.token(secret))
+            assert "principal" in answer, answer
         return raw
 
     async def send(self, to: str, body: str = "hello", *, key: str | None = None) -> inbox.InboxSent:
@@ -209,6 +212,7 @@ class LocalBroker(Fleet):
 
     office: Office
     keeper: Timekeeper
+    server: Server
 
     def __init__(self, home: Home, *, clock: Clock | None = None, config: Path | None = None) -> None:
         super().__init__(home)
@@ -220,7 +224,7 @@ class LocalBroker(Fleet):
     @property
     def hub(self) -> Hub:
         """Give who is connected."""
-        return self.keeper.hub
+        return self.server.hub
 
     def end_of(self, principal: str) -> Connection:
         """Give the broker's end of the newest connection of `operator`, `harness` or an agent."""
@@ -256,12 +260,25 @@ class LocalBroker(Fleet):
             self.keeper = Timekeeper(office, hub)
             return self.keeper
 
-        with mock.patch.object(app, "Timekeeper", timekeeper):
+        @asynccontextmanager
+        async def listening(office: Office, path: Path) -> AsyncGenerator[Server]:
+            async with edge.listening(office, path) as self.server:
+                yield self.server
+
+        with mock.patch.multiple(app, Timekeeper=timekeeper, listening=listening):
             await app.serve(app.BrokerOptions(self.home, self._config), self._stop, ready, self._clock)
 
-    async def end(self) -> None:
-        """Stop as SIGTERM would."""
+    async def committed(self) -> None:
+        """Return once everything that was submitted so far is committed."""
+        await self.office.writer.run(lambda _: None)
+
+    def stop(self) -> None:
+        """Begin to stop, as SIGTERM would."""
         self._stop.set()
+
+    async def end(self) -> None:
+        """Stop, and wait for the end."""
+        self.stop()
         await self._tasks.__aexit__(None, None, None)
 
 

@@ -43,6 +43,8 @@ class Box:
         self.given_back: list[str] = []
         self.reports: list[agents.AgentsReport] = []
         self.renewals = 0
+        self.taken: dict[str | None, list[Mail]] = {}
+        """By the name of the take: what it leased."""
 
 
 class PostOffice:
@@ -55,7 +57,9 @@ class PostOffice:
         self.refusals: dict[type[Request], deque[QueenpostError]] = {}
         """What the next requests of a kind are refused with."""
         self.lose_answers: set[type[Request]] = set()
-        """Requests of these kinds are carried out, and their caller never hears of it."""
+        """Requests of these kinds are carried out, and their answers get lost with the link."""
+        self.repeat = anyio.Event()
+        """There is a new link: what was not answered is asked again, as the client does."""
         self._numbers = 0
         self._listeners: list[MemoryObjectSendStream[Push]] = []
         self._changed = anyio.Event()
@@ -131,7 +135,8 @@ class PostOffice:
         answer = await self._carry_out(request, as_)
         self.change()
         if type(request) in self.lose_answers:
-            await anyio.sleep_forever()
+            await self.repeat.wait()
+            return await self.call(request, result, as_=as_, timeout_s=timeout_s)
         assert isinstance(answer, result)
         return answer
 
@@ -236,11 +241,13 @@ class PostOffice:
         return taken
 
     async def _take(self, box: Box, request: turns.TurnsTake) -> turns.TurnsTaken:
+        if (again := box.taken.get(request.call)) and request.call is not None:
+            return turns.TurnsTaken(turn=box.turn, mail=again, waiting=len(box.ready))
         with anyio.move_on_after(request.wait_s):
             await self.until(lambda: box.ready or box.turn != request.turn)
         if box.turn is None or box.turn != request.turn:
             raise Closed("that turn has ended")
-        taken = self._lease(box, request.max)
+        taken = box.taken[request.call] = self._lease(box, request.max)
         return turns.TurnsTaken(turn=box.turn, mail=taken, waiting=len(box.ready))
 
     def _give_back(self, box: Box, request: turns.TurnsGiveBack) -> turns.TurnsGivenBack:

@@ -1,7 +1,6 @@
 """What a completed turn may ack: only what the model got."""
 
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from functools import partial
 
 import anyio
 import pytest
@@ -163,17 +162,48 @@ async def test_outside_a_turn_mail_is_only_shown(office: PostOffice, box: Box) -
     assert [ready.id for ready in box.ready] == [mail]
 
 
-async def test_a_new_link_returns_mail_that_nobody_heard_of(office: PostOffice, box: Box, desk: HarnessDesk) -> None:
-    """Ours: the answer of a take was lost with the link; acked with the turn, that mail would be lost."""
+async def test_a_new_link_returns_mail_that_nobody_waits_for(office: PostOffice, box: Box, desk: HarnessDesk) -> None:
+    """Ours: acked with the turn, mail whose answer was lost would be lost itself."""
     mail = office.put("alice", "the answer was lost")
+    await office.call(TurnsTake(turn=box.turn), TurnsTaken, as_="alice")
+    assert desk.open
+    await desk.open.resume(office)
+    assert box.given_back == [mail]
+
+
+async def test_a_recv_that_outlives_its_link_gets_the_mail_of_the_lost_answer(
+    office: PostOffice, box: Box, desk: HarnessDesk
+) -> None:
+    """Ours: the call is repeated under its name; resuming must not take the mail from under it."""
+    results: list[Received] = []
     office.lose_answers.add(TurnsTake)
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(partial(office.call, TurnsTake(turn=box.turn), TurnsTaken, as_="alice"))
+            tasks.start_soon(recv_into(results), desk, 1, 60.0)
+            await office.until(lambda: "turns.take" in office.asked)
+            mail = office.put("alice", "the answer was lost")
             await office.until(lambda: len(box.leased) == 2)
-            tasks.cancel_scope.cancel()
+            assert desk.open
+            await desk.open.resume(office)
+            office.lose_answers.clear()
+            office.repeat.set()
+            await office.until(lambda: results)
+            assert ids(results[0]) == [mail]
+    assert box.given_back == []
+
+
+async def test_a_recv_that_was_not_answered_in_time_is_looked_after(
+    office: PostOffice, box: Box, desk: HarnessDesk
+) -> None:
+    """Ours: whether it leased is not known, so the turn is not closed before it is."""
+    mail = office.put("alice", "leased, but never heard of")
+    await office.call(TurnsTake(turn=box.turn), TurnsTaken, as_="alice")
+    office.refuse(TurnsTake, Unavailable("the broker did not answer within 30 s"))
+    with pytest.raises(Unavailable):
+        await desk.recv(maximum=1, wait_s=0, done=None)
     assert desk.open
-    await desk.open.reconcile(office)
+    with anyio.fail_after(5):
+        await desk.open.settle()
     assert box.given_back == [mail]
 
 

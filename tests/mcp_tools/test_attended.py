@@ -209,10 +209,20 @@ async def test_a_peek_can_wait_for_mail(broker: FakeBroker) -> None:
 
 
 async def test_a_second_taker_gets_the_conflict(broker: FakeBroker) -> None:
-    """Spec (DESIGN 5.4)."""
+    """Spec (DESIGN 5.4): it says who has the agent and what to do."""
     async with alice(broker) as desk:
-        broker.answers["agents.attach"] = lambda _: Conflict("an attended session works for alice; end it first")
-        with pytest.raises(Conflict, match="an attended session works for alice"):
+        conflict = Conflict("an attended session works for alice at this moment", holder="attended")
+        broker.answers["agents.attach"] = lambda _: conflict
+        with pytest.raises(Conflict, match="another session takes the mail of alice; end it first"):
+            await look(desk)
+
+
+async def test_a_taker_that_may_come_back_is_waited_for_by_the_caller(broker: FakeBroker) -> None:
+    """Ours: the broker knows for how long."""
+    async with alice(broker) as desk:
+        conflict = Conflict("it lost its connection and may come back for 42 s", connected=False)
+        broker.answers["agents.attach"] = lambda _: conflict
+        with pytest.raises(Conflict, match="may come back for 42 s"):
             await look(desk)
 
 
@@ -270,6 +280,21 @@ async def test_a_lost_link_is_made_again_by_the_same_instance(broker: FakeBroker
         after = await broker.next("agents.attach")
         assert after["instance"] == before["instance"]
         assert (await broker.next("turns.resume"))["turn"] == "t1"
+        await look(desk, wait_s=5)
+        assert (await broker.next("turns.take"))["done"] == "m1"
+
+
+async def test_mail_whose_answer_was_lost_with_the_link_goes_back(broker: FakeBroker) -> None:
+    """Ours: leased, never shown; the next ack would have settled it."""
+    async with alice(broker) as desk:
+        hands_over(broker, letter(1))
+        await desk.written(await look(desk))
+        broker.answers["agents.attach"] = lambda _: attached("t1")
+        turn = Turn(id="t1", mail=[letter(number) for number in range(1, 71)], waiting=0)
+        broker.answers["turns.resume"] = lambda _: TurnsOpened(turn=turn)
+        await broker.drop()
+        ids = (await broker.next("turns.give_back"))["ids"] + (await broker.next("turns.give_back"))["ids"]
+        assert ids == [f"m{number}" for number in range(2, 71)]
         await look(desk, wait_s=5)
         assert (await broker.next("turns.take"))["done"] == "m1"
 

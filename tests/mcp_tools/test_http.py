@@ -152,11 +152,42 @@ async def test_a_revoked_or_replaced_token_is_void_at_once(served: Served, plain
     assert (await plain.post(served.url, json=INITIALIZE, headers=new)).status_code == 401
 
 
-@pytest.mark.parametrize("host", ["localhost:{port}", "127.0.0.1", "evil.example", "127.0.0.1:{port}.evil.example"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost:{port}",
+        "127.0.0.1",
+        "127.0.0.1.:{port}",
+        "127.0.0.1:0{port}",
+        "[::1]:{port}",
+        "evil.example",
+        "evil.example:{port}",
+        "127.0.0.1:{port}.evil.example",
+    ],
+)
 async def test_another_host_is_refused(served: Served, plain: httpx2.AsyncClient, host: str) -> None:
     """Spec: exactly 127.0.0.1 and the port, or a rebound name of a browser gets in."""
     headers = {**served.headers(served.alice), "host": host.format(port=served.port)}
     assert (await plain.post(served.url, json=INITIALIZE, headers=headers)).status_code == 421
+
+
+@pytest.mark.parametrize(
+    ("version", "hosts", "status"),
+    [("1.1", [], 400), ("1.1", ["good", "good"], 400), ("1.1", ["good", "evil.example"], 400), ("1.0", [], 421)],
+)
+async def test_a_host_that_is_missing_or_doubled_is_refused(
+    served: Served, version: str, hosts: list[str], status: int
+) -> None:
+    """Spec (T28 of the threat model)."""
+    good = f"127.0.0.1:{served.port}"
+    lines = [f"host: {good if host == 'good' else host}" for host in hosts]
+    lines.append(f"authorization: {served.headers(served.alice)['authorization']}")
+    with anyio.fail_after(5):
+        async with await anyio.connect_tcp("127.0.0.1", served.port) as stream:
+            head = "\r\n".join([f"POST /mcp HTTP/{version}", *lines, "content-length: 0"])
+            await stream.send(f"{head}\r\n\r\n".encode())
+            answer = await stream.receive()
+    assert answer.split(b" ")[1] == str(status).encode()
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:{port}", ""])
@@ -171,6 +202,19 @@ async def test_another_path_is_not_found(served: Served, plain: httpx2.AsyncClie
     """Spec: 404."""
     url = served.url.removesuffix("/mcp") + path
     assert (await plain.post(url, json=INITIALIZE, headers=served.headers(served.alice))).status_code == 404
+
+
+async def test_a_query_is_refused(served: Served, plain: httpx2.AsyncClient) -> None:
+    """Spec (T30 of the threat model): no token in an address, not even beside a good one."""
+    headers = served.headers(served.alice)
+    response = await plain.post(f"{served.url}?token=x", json=INITIALIZE, headers=headers)
+    assert response.status_code == 400
+
+
+async def test_what_a_plain_form_could_send_is_refused(served: Served, plain: httpx2.AsyncClient) -> None:
+    """Spec (T27 of the threat model)."""
+    headers = {**served.headers(served.alice), "content-type": "text/plain"}
+    assert (await plain.post(served.url, content=b"{}", headers=headers)).status_code == 400
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "OPTIONS", "HEAD"])

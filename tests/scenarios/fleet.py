@@ -118,9 +118,11 @@ class RawLine:
         await self._stream.send(data)
 
     async def ask(self, frame: Mapping[str, Any]) -> dict[str, Any]:
-        """Send one frame and give the next one that comes."""
+        """Send one frame and give the next one that comes and is no event."""
         await self.send(json.dumps(frame).encode() + b"\n")
-        return await self.frame()
+        while "event" in (answer := await self.frame()):
+            pass
+        return answer
 
     async def hello(self, token: str, **fields: object) -> dict[str, Any]:
         """Say hello and give what is answered."""

@@ -1,6 +1,7 @@
 """A fleet of real programs in a home of its own: broker, harnesses, and the operator's end of the link."""
 
 import json
+import os
 import signal
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine
@@ -65,23 +66,30 @@ class Fleet:
     def __init__(self, home: Home, stack: AsyncExitStack) -> None:
         self.home = home
         self._stack = stack
+        self._scene = stack
         self._started = 0
         self.broker: Program
         self.operator: BrokerClient
 
-    async def start(self, *command: str) -> Program:
-        """Start a program on this home; it is killed at the end of the test."""
+    @asynccontextmanager
+    async def scene(self) -> AsyncGenerator[None]:
+        """What is started inside ends with it; only the broker lives on."""
+        async with AsyncExitStack() as self._scene:
+            yield
+
+    async def start(self, *command: str, stack: AsyncExitStack | None = None) -> Program:
+        """Start a program on this home; it is killed at the end of its scene."""
         self._started += 1
         said = self.home.root.parent / f"said-{self._started}"
         arguments = [sys.executable, *command, "--home", str(self.home.root)]
         with said.open("wb") as file:
             process = await anyio.open_process(arguments, stdin=None, stdout=PIPE, stderr=file)
-        self._stack.push_async_callback(_end, process)
+        (stack or self._scene).push_async_callback(_end, process)
         return Program(process, said)
 
     async def start_broker(self) -> None:
         """Start the broker, again after it was killed."""
-        self.broker = await self.start("-P", "-m", "broker")
+        self.broker = await self.start("-P", "-m", "broker", stack=self._stack)
         assert await self.broker.becomes_ready(), self.broker.said.read_text()
 
     async def start_harness(self, *arguments: str, mortal_at: str = "") -> Program:
@@ -122,13 +130,13 @@ class Fleet:
 
     async def until(self, look: Callable[[], Coroutine[Any, Any, Any]], enough: Callable[[Any], object]) -> Any:
         """Look until it is enough; the test has a deadline."""
-        while not enough(seen := await look()):
+        while not enough(seen := await look()):  # noqa: ASYNC110  # nothing announces it
             await anyio.sleep(0.01)
         return seen
 
     async def file(self, path: Path) -> Path:
         """Wait for a file."""
-        while not path.exists():
+        while not path.exists():  # noqa: ASYNC110  # nothing announces it
             await anyio.sleep(0.01)
         return path
 
@@ -137,11 +145,28 @@ class Fleet:
         path = await self.file(self.home.agent_harness(agent) / "turn.json")
         return json.loads(path.read_text())
 
-    def transcripts(self, agent: str) -> str:
+    def logged(self, program: str, event: str) -> list[dict[str, Any]]:
+        """What a program logged under the name of an event."""
+        lines = (self.home.logs / f"{program}.ndjson").read_text().splitlines()
+        return [record for record in map(json.loads, lines) if record["event"] == event]
+
+    async def transcripts(self, agent: str) -> str:
         """All that the agent's programs wrote, turn by turn."""
         folder = self.home.agent_harness(agent) / "transcripts"
         files = sorted(folder.glob("*.log"), key=lambda path: int(path.stem[1:]))
         return "".join(path.read_text(errors="replace") for path in files)
+
+
+def is_gone(pid: int) -> bool:
+    """Whether nothing of a process group runs any more; that nobody reaped it is not its fault."""
+    try:
+        os.killpg(pid, 0)
+    except ProcessLookupError:
+        return True
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return False
 
 
 async def _end(process: Process) -> None:

@@ -82,10 +82,7 @@ def test_a_request_arrives_as_it_was_sent(request_: Request, result: Result) -> 
 
 @EXAMPLES
 def test_an_answer_from_a_newer_broker_is_understood(request_: Request, result: Result) -> None:
-    """DESIGN 4: replies ignore unknown fields, at any depth, so that peers upgrade one after the other.
-
-    Known gap: not the settings of an agent, which are read as strictly as the file.
-    """
+    """DESIGN 4: replies ignore unknown fields, at any depth, so that peers upgrade one after the other."""
     newer = _with_more(pydantic_core.from_json(pydantic_core.to_json(result)))
     assert op_of(request_).result.model_validate(newer) == result
 
@@ -96,7 +93,7 @@ def _with_more(value: object) -> object:
     if not isinstance(value, dict):
         return value
     fields = cast("dict[str, object]", value)
-    more = {key: inner if key == "settings" else _with_more(inner) for key, inner in fields.items()}
+    more = {key: inner if key == "env" else _with_more(inner) for key, inner in fields.items()}
     return {**more, "brand_new": [1]}
 
 

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import anyio
 import pytest
 
 import wire.log_handlers
-from wire.logs import bind, configure, get_logger
+from wire.logs import bind, configure, gathered, get_logger
 
 log = get_logger("test")
 
@@ -31,11 +32,19 @@ def logging_as_before() -> Generator[None]:
     ours.setLevel(before[2])
 
 
+class Terminal(io.StringIO):
+    """A console at which somebody sits."""
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
 @pytest.fixture
 def console(tmp_path: Path) -> io.StringIO:
     """The console of a program that logs into tmp_path."""
-    console = io.StringIO()
-    configure("test", folder=tmp_path, console=console, env={})
+    console = Terminal()
+    configure("test", folder=tmp_path, console=console, env={"NO_COLOR": "1"})
     return console
 
 
@@ -73,15 +82,42 @@ def test_the_console_gets_a_readable_line(console: io.StringIO) -> None:
 )
 def test_colours_are_for_terminals_that_want_them(tty: bool, env: dict[str, str], coloured: bool) -> None:
     """DESIGN 10: NO_COLOR."""
-
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return tty
-
-    console = Terminal()
+    console = Terminal() if tty else io.StringIO()
     configure("test", folder=None, console=console, env=env)
     log.info("started")
     assert ("\x1b[" in console.getvalue()) is coloured
+
+
+def test_a_console_that_is_no_terminal_hears_only_trouble_where_there_is_a_file(tmp_path: Path) -> None:
+    """Ours: a supervisor keeps it as last words; the story is in the file."""
+    console = io.StringIO()
+    configure("test", folder=tmp_path, console=console, env={})
+    log.info("started")
+    log.warning("disk_nearly_full")
+    assert [record["event"] for record in records(tmp_path)] == ["started", "disk_nearly_full"]
+    assert console.getvalue().count("\n") == 1
+    assert "disk nearly full" in console.getvalue()
+
+
+def test_what_is_gathered_is_written_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ours: a burst costs one system call, and is in the file when the block has ended, whatever ended it."""
+    configure("test", folder=tmp_path, console=None, env={})
+    log.info("before")
+    write, writes = os.write, list[bytes]()
+
+    def counted(descriptor: int, data: bytes) -> int:
+        writes.append(data)
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", counted)
+    with suppress(KeyError), gathered():
+        log.info("one")
+        log.info("two")
+        assert not writes
+        raise KeyError
+    log.info("after")
+    assert [data.count(b"\n") for data in writes] == [2, 1]
+    assert [record["event"] for record in records(tmp_path)] == ["before", "one", "two", "after"]
 
 
 @pytest.mark.usefixtures("console")

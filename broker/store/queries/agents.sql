@@ -65,13 +65,14 @@ SELECT a.name, a.role, a.origin, a.state, a.settings, a.paused, a.epoch, a.insta
        (SELECT count(*) FROM deliveries d WHERE d.recipient = a.name AND d.state = 'ready') AS ready,
        (SELECT min(m.sent_at) FROM deliveries d JOIN messages m ON m.id = d.message
         WHERE d.recipient = a.name AND d.state = 'ready') AS oldest_ready_at,
-       (SELECT count(*) FROM deliveries d JOIN turns o ON o.id = d.turn
-        WHERE o.agent = a.name AND o.state = 'open' AND d.state = 'leased') AS leased,
+       CASE t.state WHEN 'open' THEN t.messages ELSE 0 END AS leased,
        (SELECT count(*) FROM deliveries d WHERE d.recipient = a.name AND d.state = 'held') AS held,
        (SELECT count(*) FROM deliveries d WHERE d.recipient = a.name AND d.state = 'dead' AND d.discarded_at IS NULL) AS dead,
        t.id AS turn, t.state AS turn_state, t.outcome AS turn_outcome, t.opened_at, t.closed_at
 FROM agents a
-LEFT JOIN turns t ON t.id = (SELECT max(n.id) FROM turns n WHERE n.agent = a.name)
+LEFT JOIN turns t ON t.id = coalesce(
+    (SELECT o.id FROM turns o WHERE o.agent = a.name AND o.state = 'open'),
+    (SELECT max(n.id) FROM turns n WHERE n.agent = a.name))
 WHERE a.role <> 'operator' AND (:removed OR a.state <> 'removed') AND (:name IS NULL OR a.name = :name)
 ORDER BY a.role <> 'manager', a.name;
 

@@ -104,8 +104,8 @@ ORDER BY m.id LIMIT :limit;
 SELECT m.id, m.sender, d.recipient, m.kind, CAST(m.body AS BLOB) AS body, m.body_sha256, m.in_reply_to, m.sent_at, d.state, d.turn,
        d.attempt, d.failures, d.reason
 FROM deliveries d JOIN messages m ON m.id = d.message
-WHERE d.state = 'dead' AND d.discarded_at IS NULL AND (:recipient IS NULL OR d.recipient = :recipient)
-ORDER BY m.id LIMIT :limit;
+WHERE d.state = 'dead' AND d.discarded_at IS NULL AND m.id > :after
+AND (:recipient IS NULL OR d.recipient = :recipient) ORDER BY m.id LIMIT :limit;
 
 -- peek --
 -- Ready mail of :recipient in the order in which a turn would lease it.

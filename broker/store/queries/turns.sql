@@ -44,9 +44,11 @@ UPDATE deliveries SET turn = :turn WHERE id IN (SELECT value FROM json_each(:ids
 
 -- add_leases --
 -- Write down that :turn holds the deliveries in the JSON list :ids at their present attempt, perhaps again.
-INSERT INTO leases (turn, delivery, attempt)
-SELECT :turn, d.id, d.attempt FROM deliveries d WHERE d.id IN (SELECT value FROM json_each(:ids))
-ON CONFLICT (delivery, turn) DO UPDATE SET attempt = excluded.attempt, given_back = 0;
+INSERT INTO leases (turn, delivery, attempt, call)
+SELECT :turn, d.id, d.attempt, :call FROM deliveries d WHERE d.id IN (SELECT value FROM json_each(:ids))
+ORDER BY d.rank, d.place
+ON CONFLICT (delivery, turn) DO UPDATE SET id = (SELECT max(l.id) + 1 FROM leases l),
+    attempt = excluded.attempt, call = excluded.call, given_back = 0;
 
 -- grow --
 -- Count further mail into an open turn.
@@ -58,8 +60,16 @@ WHERE id = :turn;
 -- What :turn holds now, in the order in which it was handed over.
 SELECT d.id AS delivery, d.attempt, d.failures, d.restarts, d.bytes, d.alone, d.in_order, d.place, d.recipient, m.id,
        m.sender, m.kind, CAST(m.body AS BLOB) AS body, m.body_sha256, m.in_reply_to, m.depth, m.addressed_to, m.sent_at
-FROM deliveries d JOIN messages m ON m.id = d.message
-WHERE d.turn = :turn AND d.state = 'leased' ORDER BY d.rank, d.place;
+FROM leases l JOIN deliveries d ON d.id = l.delivery JOIN messages m ON m.id = d.message
+WHERE l.turn = :turn AND d.turn = :turn AND d.state = 'leased' ORDER BY l.id;
+
+-- leased_by --
+-- What the take :call leased to :turn and the turn still holds.
+SELECT d.id AS delivery, d.attempt, d.bytes, d.alone, d.in_order, d.place, m.id, m.sender, m.kind,
+       CAST(m.body AS BLOB) AS body, m.body_sha256, m.in_reply_to, m.depth, m.addressed_to, m.sent_at
+FROM leases l JOIN deliveries d ON d.id = l.delivery JOIN messages m ON m.id = d.message
+WHERE l.turn = :turn AND l.call = :call AND l.given_back = 0 AND d.state = 'leased' AND d.turn = :turn
+ORDER BY d.rank, d.place;
 
 -- acked_in --
 -- The messages that a closed turn handled.

@@ -264,7 +264,6 @@ async def test_after_a_takeover_whatever_the_former_instance_asks_is_stale(home:
         for named in (turn.id, again.id):
             calls: list[tuple[Request, type[Result]]] = [
                 (TurnsClose(turn=named, outcome="completed"), TurnsClosed),
-                (TurnsGiveBack(turn=named, ids=["m1"]), TurnsGivenBack),
                 (TurnsRenew(turn=named), TurnsRenewed),
                 (TurnsResume(turn=named), TurnsOpened),
                 (TurnsTake(turn=named), TurnsTaken),
@@ -273,6 +272,9 @@ async def test_after_a_takeover_whatever_the_former_instance_asks_is_stale(home:
             for request, result in calls:
                 with pytest.raises(Stale):
                     await former.client.call(request, result, as_="bob")
+        assert (await former.give_back(turn.id, "m1")).ids == []
+        with pytest.raises(Stale):
+            await former.give_back(again.id, "m1")
         assert await fleet.state_of("m1") == "in_turn"
         assert (await present.close(again.id)).acked == ["m1"]
 

@@ -134,8 +134,3 @@ def test_a_void_token_is_forgotten_when_the_ring_is_reloaded() -> None:
     ring.reload({})
     assert ring.principal("token") is None
     assert not ring.is_agent("token", "bob")
-
-
-def test_a_token_that_is_no_utf8_belongs_to_nobody() -> None:
-    """Ours: a lone surrogate, as JSON can carry it, is an answer and no error of ours."""
-    assert KeyRing().principal("\ud800") is None

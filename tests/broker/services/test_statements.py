@@ -3,6 +3,7 @@
 What is excepted, and why:
 - the split of an attended turn (ADR 0009) and with it an answer that settles: a person's pace, no harness does it;
 - carrying: it is a close and an open in one;
+- a lapsed turn that comes back: it is leased again before it is resumed or closed;
 - the fifth failure, a removal, a takeover: rare, and they write notices, one for each sender;
 - a close that failed with mail of different histories: one statement for each number of failures, four at most.
 """
@@ -86,8 +87,6 @@ def test_the_other_acts_on_a_turn_cost_8_statements_at_most(office: FakeOffice, 
     assert cost(office, office.give_back.call(bob, busy, "m1")) <= MOST
     assert cost(office, office.give_back.call(bob, busy, "m1")) <= MOST
     assert cost(office, office.resume.call(bob, busy)) <= MOST
-    office.pass_time(60)
-    assert cost(office, office.resume.call(bob, busy)) <= MOST
     assert cost(office, office.close.call(bob, busy)) <= MOST
     assert cost(office, office.close.call(bob, busy)) <= MOST
     assert cost(office, office.close.call(bob, office.opened(bob).id, "crashed")) <= MOST
@@ -145,7 +144,7 @@ INDEXES = {
     "turns.backing_off": "deliveries_backing_off",
     "turns.rested": "deliveries_backing_off",
     "turns.end_backoff": "deliveries_backing_off",
-    "turns.leased": "deliveries_leased",
+    "turns.leased": "leases_by_turn",
     "turns.expired": "turns_by_lease",
     "turns.holder": "one_open_turn",
     "turns.bury_lapsed": "turns_lapsed",

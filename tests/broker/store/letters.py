@@ -1,13 +1,17 @@
 """A very small post office of the tests' own: letters are added and taken."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from logging import LogRecord
+from pathlib import Path
 from typing import Any
 
-from broker.store.group import Batch, Command, Job, Outcome, Ticket
+from broker.store.database import Database, open_database
+from broker.store.filesystem import Mount
+from broker.store.group import Batch, Command, Group, Job, Outcome, Ticket
 from broker.store.migrate import Migration
 from broker.store.sql import Queries
 from broker.store.tx import Tx
+from wire.clock import FakeClock
 from wire.errors import Conflict
 
 LETTERS = """
@@ -131,3 +135,15 @@ def values(batch: Batch) -> list[Any]:
 def spy(calls: list[Any], name: str) -> Callable[[Any], None]:
     """Make a callback that writes down that it was called, and with what."""
     return lambda value: calls.append((name, value))
+
+
+def open_letters(path: Path, mounts: Sequence[Mount] = (), migrations: Sequence[Migration] = (FIRST,)) -> Database:
+    """Open a home with the letters' schema."""
+    return open_database(path, FakeClock(), queries=letter_queries(), migrations=migrations, mounts=lambda: mounts)
+
+
+def fill(path: Path, letters: int = 400) -> None:
+    """Make a database of many pages, closed again."""
+    with open_letters(path) as database:
+        group = Group(database, FakeClock(), lambda tx: None)
+        group.commit([job(send("anna", f"letter {number} " + "x" * 500)) for number in range(letters)])

@@ -64,7 +64,7 @@ def test_an_old_home_is_migrated_and_backed_up_before(old: Path) -> None:
         assert version_of(database.connection) == 2
         assert bodies(database.connection) == ["old"]
     (backup,) = backups(old)
-    assert backup.name == "broker-schema1-20270115T080000Z.db"
+    assert backup.name == "broker-schema1-20270115T080000.000000Z.db"
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
     assert stat.S_IMODE(backup.parent.stat().st_mode) == 0o700
     copy = sqlite3.connect(backup)

@@ -1,5 +1,8 @@
 """send and inbox: the shapes that scripts rely on, and what a person sees."""
 
+import os
+from pathlib import Path
+
 from click.testing import CliRunner
 from inline_snapshot import snapshot
 
@@ -8,6 +11,7 @@ from tests.console.conftest import NOW_MS, Terminal
 from wire.errors import Denied, Full, Unknown
 from wire.home import Home
 from wire.inbox import InboxAcked, InboxListed, InboxSent, Item, Skipped
+from wire.private_files import write_secret
 
 
 def item(number: int, body: str = "hello", **fields: object) -> Item:
@@ -95,6 +99,29 @@ async def test_as_name_is_that_agent_by_its_own_token(terminal: Terminal) -> Non
     await terminal.type("send", "operator", "hi")
     tokens = [hello["token"] for hello in terminal.broker.hellos]
     assert tokens == ["the-token-of-bob", "the-token-of-the-operator"]
+
+
+async def test_a_credential_can_come_from_another_file_or_descriptor(terminal: Terminal, tmp_path: Path) -> None:
+    """DESIGN 4: `--token-file` and `--token-fd`; no token is ever an argument."""
+    terminal.broker.answers["inbox.send"] = lambda _: InboxSent(id="m1", to="bob")
+    write_secret(tmp_path / "token", "a-token-from-elsewhere")
+    await terminal.type("send", "bob", "hi", "--token-file", str(tmp_path / "token"))
+    reading, writing = os.pipe()
+    os.write(writing, b"a-token-from-a-pipe\n")
+    os.close(writing)
+    await terminal.type("send", "bob", "hi", "--token-fd", str(reading))
+    os.close(reading)
+    tokens = [hello["token"] for hello in terminal.broker.hellos]
+    assert tokens == ["a-token-from-elsewhere", "a-token-from-a-pipe"]
+
+
+async def test_a_token_that_others_can_read_is_refused(terminal: Terminal, tmp_path: Path) -> None:
+    """DESIGN 4: files 0600."""
+    (tmp_path / "token").write_text("an-open-secret")
+    (tmp_path / "token").chmod(0o644)
+    result = await terminal.type("send", "bob", "hi", "--token-file", str(tmp_path / "token"))
+    assert result.exit_code == 1
+    assert "chmod 600" in result.stderr
 
 
 async def test_as_a_stranger_is_refused(terminal: Terminal) -> None:
@@ -189,7 +216,7 @@ async def test_a_long_body_is_elided_in_a_list(terminal: Terminal) -> None:
 
 
 async def test_a_broken_row_shows_as_broken(terminal: Terminal) -> None:
-    """H22: it never empties the list."""
+    """[H22] It never empties the list."""
     terminal.broker.answers["inbox.list"] = lambda _: InboxListed(items=[item(1, "", broken=True), item(2)])
     shown = (await terminal.type("inbox")).stdout
     assert "[broken" in shown

@@ -26,7 +26,7 @@ BOB = AgentSummary(
     backend="none",
     origin="database",
     state="deaf",
-    reason="mail waits and none \x1b[31mtakes it",
+    reason="gone \x1b[31mred",
     last_turn=LastTurn(
         id="t2",
         state="closed",
@@ -112,7 +112,7 @@ demo  up 3 min  broker 0.1.0, pid 42
 
 AGENT    ROLE     BACKEND   STATE    WAITING  IN TURN  HELD  DEAD  LAST TURN
 manager  manager  scripted  working        2        1     -     -  t4 open for 5 s
-bob      agent    none      deaf           -        -     -     -  t2 rate limited 1 min ago  mail waits and none \\u{1b}[31mtakes it
+bob      agent    none      deaf           -        -     -     -  t2 rate limited 1 min ago  gone \\u{1b}[31mred
 
 ACCOUNT  accepted 10 · handled 5 · waiting 3 · dead 1 · held 0 · expired 0 · mailbox 1 · redelivered 1 · lost 0
 MAILBOX  1 unread for the operator  (queenpost inbox)

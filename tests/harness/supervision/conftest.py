@@ -71,7 +71,11 @@ class Play:
 async def play(home: Home, office: PostOffice) -> AsyncGenerator[Play]:
     """A house without agents."""
     plays: list[Play] = []
-    house = House(home, office, INSTANCE, lambda: "http://127.0.0.1:1/mcp", choose=lambda seat: plays[0].choose(seat))
+
+    def choose(seat: Seat) -> Backend | None:
+        return plays[0].choose(seat)
+
+    house = House(home, office, INSTANCE, lambda: "http://127.0.0.1:1/mcp", choose=choose)
     plays.append(Play(office, house))
     yield plays[0]
     for backend in plays[0].backends.values():

@@ -5,8 +5,14 @@ import pytest
 
 from tests.harness.supervision.conftest import Play
 from wire.agents import AgentsAttach, AgentsWhoami
+from wire.backoff import Backoff
 from wire.errors import Conflict, Denied, Stale, Unavailable
 from wire.turns import TurnsResume
+
+
+def at_once(_: Backoff) -> float:
+    """Wait for nothing before the next try."""
+    return 0.0
 
 
 async def test_it_attaches_serves_and_detaches(play: Play) -> None:
@@ -102,7 +108,7 @@ async def test_an_agent_without_a_backend_is_not_hosted(play: Play) -> None:
 
 async def test_a_defect_in_the_loop_loses_nothing(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     """[H21]: the loop is started again and is given the turn that was open."""
-    monkeypatch.setattr("random.Random.uniform", lambda *_: 0.0)
+    monkeypatch.setattr(Backoff, "next_s", at_once)
     box = play.add("alice")
     mail = play.office.put("alice")
     play.office.refuse(AgentsWhoami, ValueError("a defect"))  # type: ignore[arg-type]

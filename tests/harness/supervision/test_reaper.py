@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import pytest
@@ -37,17 +37,15 @@ def program(code: str = WAITS) -> Generator[subprocess.Popen[bytes]]:
     try:
         yield process
     finally:
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         process.communicate()
 
 
 def note_of(pid: int, **fields: object) -> TurnFile:
     """The turn file that a harness which is gone left behind."""
     note = TurnFile("alice", "t1", ["m1"], pid, identity(pid), 0, 2**22 + 1, "of a harness that is gone")
-    return replace(note, **fields)  # type: ignore[arg-type]
+    return replace(note, **fields)
 
 
 def left_behind(home: Home, note: TurnFile) -> Workspace:

@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -21,6 +22,7 @@ from typing import Any, Self, cast
 from unittest import mock
 
 import anyio
+import anyio.to_thread
 from anyio.abc import Process, TaskGroup
 from anyio.streams.buffered import BufferedByteReceiveStream
 
@@ -248,8 +250,12 @@ class LocalBroker(Fleet):
         await self._tasks.__aenter__()
         listens = anyio.Event()
         self._tasks.start_soon(self._serve, listens)
-        with anyio.fail_after(START_S):
-            await listens.wait()
+        try:
+            with anyio.fail_after(START_S):
+                await listens.wait()
+        except BaseException:
+            await self._tasks.__aexit__(*sys.exc_info())
+            raise
 
     async def _serve(self, listens: anyio.Event) -> None:
         def ready(office: Office) -> None:
@@ -360,7 +366,11 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("QUEENPOST_")}
 
 
+def run_plainly(home: Home, *options: str) -> CompletedProcess[bytes]:
+    """Start a broker that is expected to refuse, and wait for its end; blocks."""
+    return subprocess.run(command(home, *options), check=False, capture_output=True, env=environment(), timeout=START_S)
+
+
 async def run_to_end(home: Home, *options: str) -> CompletedProcess[bytes]:
     """Start a broker that is expected to refuse, and wait for its end."""
-    with anyio.fail_after(START_S):
-        return await anyio.run_process(command(home, *options), check=False, env=environment())
+    return await anyio.to_thread.run_sync(lambda: run_plainly(home, *options))

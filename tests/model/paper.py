@@ -6,7 +6,7 @@ and `paper_registry`; here are the things, and the few moves that acts share. An
 anything: a refusal leaves the paper as it was.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -143,9 +143,11 @@ class Turn:
 class Paper:
     """Everything that is written down."""
 
-    def __init__(self, now: int, rules: Rules) -> None:
+    def __init__(self, now: int, rules: Rules, size_of_notice: Callable[[int], int]) -> None:
         self.now = now
         self.rules = rules
+        self.size_of_notice = size_of_notice
+        """Their wording is not the paper's business: the size is read off the real delivery of this id."""
         self.agents: dict[str, Agent] = {"operator": Agent("operator", "operator")}
         self.letters: list[Letter] = []
         self.copies: list[Copy] = []
@@ -314,10 +316,10 @@ class Paper:
         """Write a letter of the system."""
         letter = Letter(len(self.letters) + 1, "system", "system", "", recipient, about, 0, None, None, (), ())
         self.letters.append(letter)
-        self.add_copy(letter, self.agents[recipient], -1, rank=0, in_order=False)
+        self.add_copy(letter, self.agents[recipient], self.size_of_notice(len(self.copies) + 1), rank=0, in_order=False)
 
     def add_copy(self, letter: Letter, recipient: Agent, size: int, *, rank: int, in_order: bool) -> None:
-        """Put a copy of a letter at the end of an inbox. A size of -1 is learnt from the real row."""
+        """Put a copy of a letter at the end of an inbox."""
         recipient.place += 1
         copy = Copy(len(self.copies) + 1, letter, recipient, size, rank, in_order, recipient.place)
         self.copies.append(copy)

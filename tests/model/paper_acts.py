@@ -46,12 +46,11 @@ def send(paper: Paper, caller: Caller, to: str, body: str, reply: str | None, ke
     if turn is not None and caller.epoch not in (None, turn.epoch):
         turn = None
     receipt = (to, tuple(agent.name for agent in reached), tuple(skipped), warnings)
+    number, sent_in = len(paper.letters) + 1, turn.id if turn else None
     by_operator = sender.name == "operator"
     kind = "operator" if by_operator else "manager" if sender.role == "manager" else "peer"
     depth = 0 if by_operator else 1 + (turn.depth if turn else 0)
-    letter = Letter(
-        len(paper.letters) + 1, sender.name, kind, body, to, answers, depth, turn.id if turn else None, key, asked, receipt
-    )  # fmt: skip
+    letter = Letter(number, sender.name, kind, body, to, answers, depth, sent_in, key, asked, receipt)
     paper.letters.append(letter)
     paper.keys[sender.name, key] = letter
     for agent in reached:

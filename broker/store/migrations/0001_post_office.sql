@@ -99,7 +99,6 @@ CREATE TABLE deliveries (
 CREATE UNIQUE INDEX deliveries_by_place ON deliveries (recipient, place);
 CREATE INDEX deliveries_ready ON deliveries (recipient, rank, place) WHERE state = 'ready';
 CREATE INDEX deliveries_backing_off ON deliveries (ready_at) WHERE state = 'ready' AND ready_at > 0;
-CREATE INDEX deliveries_leased ON deliveries (turn) WHERE state = 'leased';
 CREATE INDEX deliveries_dead ON deliveries (recipient) WHERE state = 'dead' AND discarded_at IS NULL;
 CREATE INDEX deliveries_held ON deliveries (recipient) WHERE state = 'held';
 

@@ -36,18 +36,38 @@ def main(argv: Sequence[str] | None = None) -> int:
         configure("broker", folder=home.logs, console=sys.stderr, env=os.environ)
         options = BrokerOptions(home, home.config(args.config))
         anyio.run(_run, options)
-    except SecondBroker as exc:
-        return _complain(exc, EXIT_SECOND_BROKER)
-    except QueenpostError as exc:
-        return _complain(exc, EXIT_REFUSED)
     except KeyboardInterrupt:
         return 0
+    except Exception as exc:  # noqa: BLE001  # outermost handler; what is no refusal is logged
+        return _exit_code(_cause(exc))
     return 0
 
 
-def _complain(exc: QueenpostError, code: int) -> int:
-    print(f"queenpost broker: {exc.code}: {exc.message}", file=sys.stderr)
-    return code
+def _cause(exc: Exception) -> Exception:
+    """Take an error out of the task groups that it came through."""
+    while isinstance(exc, ExceptionGroup) and len(exc.exceptions) == 1:
+        exc = exc.exceptions[0]
+    return exc
+
+
+def _exit_code(exc: Exception) -> int:
+    """Say why the broker does not run; one line for what a person can mend, a stack trace for a defect of ours."""
+    match exc:
+        case SecondBroker():
+            _complain(exc.code, exc.message)
+            return EXIT_SECOND_BROKER
+        case QueenpostError():
+            _complain(exc.code, exc.message)
+        case OSError():
+            _complain("unavailable", f"{exc}; check the home's disk and modes")
+        case _:
+            log.error("broker_crashed", exc_info=exc)
+            _complain("internal", "it crashed; the log says why")
+    return EXIT_REFUSED
+
+
+def _complain(code: str, message: str) -> None:
+    print(f"queenpost broker: {code}: {message}", file=sys.stderr)
 
 
 async def _run(options: BrokerOptions) -> None:

@@ -65,7 +65,7 @@ class HarnessDesk:
 
     async def _peek(self, maximum: int) -> Received:
         peeked = await self.call(InboxPeek(max=maximum), InboxPeeked)
-        return Received(peeked.mail, peeked.waiting, turn=None, peek=True, note=None)
+        return Received(peeked.mail, max(peeked.waiting - len(peeked.mail), 0), turn=None, peek=True, note=None)
 
     async def give_back(self, received: Received) -> None:
         """See `Desk`. What cannot be returned now is returned before the turn is closed."""

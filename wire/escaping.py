@@ -7,7 +7,7 @@ reader's eyes; what a message may cause is bounded by policy, not by filters (DE
 import re
 
 FRAME_BYTES = 160
-"""What a frame adds to a body at most; a rendered message is its escaped body plus this."""
+"""What a frame adds to a body, more or less; a rendered message is its escaped body plus this. For budgets."""
 
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"

@@ -50,15 +50,18 @@ def _require_free(tx: Tx, row: Row, request: AgentsAttach, *, attended: bool) ->
     if row["instance"] is None or (request.takeover and not attended):
         return
     who = "an attended session" if row["attended"] else "a harness"
+    holder = "attended" if row["attended"] else "harness"
     if row["lost_at"] is None:
         raise Conflict(
             f"{who} works for {row['name']} at this moment; end it first, or read with `--peek`",
+            holder=holder,
             connected=True,
         )
     left_ms = row["lost_at"] + HOLDER_LIVES_MS - tx.now_ms
     if left_ms > 0:
         raise Conflict(
             f"{who} that worked for {row['name']} lost its connection and may come back for {left_ms / 1000:.0f} s",
+            holder=holder,
             connected=False,
             retry_after_ms=left_ms,
         )

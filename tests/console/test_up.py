@@ -172,6 +172,19 @@ def test_a_fleet_without_agents_stays_up(fleet: Fleet) -> None:
     assert fleet.json("status")["agents"] == []
 
 
+async def test_ctrl_c_before_it_is_ready_leaves_nothing(fleet: Fleet) -> None:
+    """Ours: at any moment; the exit code says that it was meant."""
+    up = subprocess.Popen(fleet.argv("up"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # noqa: ASYNC220
+    await until(lambda: "broker" in left_behind(fleet.home.run / "up.children"))
+    broker = fleet.child("broker")
+    up.send_signal(signal.SIGINT)
+    stdout, stderr = up.communicate(timeout=FAR_S)
+    assert up.returncode == 0, stdout + stderr
+    assert "Traceback" not in stderr
+    assert not broker.is_alive()
+    assert holder(fleet.home.up_lock) is None
+
+
 async def test_a_killed_child_is_started_again_and_mail_goes_on(fleet: Fleet) -> None:
     """DESIGN 2: with the harness as with the broker; a reaped harness is taken over at once. [P15]"""
     fleet.json("up", "-d")

@@ -65,7 +65,7 @@ def test_a_removed_agent_is_unknown_and_a_stopped_one_denied(office: FakeOffice)
 def test_a_connected_holder_keeps_others_out(office: FakeOffice, bob: Caller) -> None:
     """[P14] DESIGN 5.7: with a connected one the second harness ends."""
     error = refused(office, Conflict, lambda: office.harness("bob"))
-    assert error.details == {"connected": True}
+    assert error.details == {"holder": "harness", "connected": True}
     office.clock.advance(DAY_MS)
     refused(office, Conflict, lambda: office.harness("bob"))
     assert bob.epoch == 1
@@ -76,7 +76,7 @@ def test_a_holder_that_lost_its_connection_has_60_s(office: FakeOffice, bob: Cal
     office.connection_ended(bob)
     office.clock.advance(HOLDER_LIVES_MS - 1)
     error = refused(office, Conflict, lambda: office.harness("bob"))
-    assert error.details == {"connected": False, "retry_after_ms": 1}
+    assert error.details == {"holder": "harness", "connected": False, "retry_after_ms": 1}
     office.clock.advance(1)
     assert office.harness("bob").epoch == 2
 

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import anyio
 
@@ -15,12 +16,14 @@ from broker.edge.office import Office
 from broker.store.refusals import SecondBroker
 from wire.errors import QueenpostError
 from wire.home import find_home
-from wire.logs import configure
+from wire.logs import configure, get_logger
 
 EXIT_REFUSED = 1
 EXIT_SECOND_BROKER = 3
 SWITCH_INTERVAL_S = 0.0005
 """The writer's thread hands over often and briefly; the default of 5 ms would make it wait for the loop."""
+
+log = get_logger("broker")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,9 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _cause(exc: Exception) -> Exception:
     """Take an error out of the task groups that it came through."""
-    while isinstance(exc, ExceptionGroup) and len(exc.exceptions) == 1:
-        exc = exc.exceptions[0]
-    return exc
+    inner = cast("tuple[Exception, ...]", getattr(exc, "exceptions", ()))
+    return _cause(inner[0]) if len(inner) == 1 else exc
 
 
 def _exit_code(exc: Exception) -> int:
@@ -61,7 +63,7 @@ def _exit_code(exc: Exception) -> int:
         case OSError():
             _complain("unavailable", f"{exc}; check the home's disk and modes")
         case _:
-            log.error("broker_crashed", exc_info=exc)
+            log.exception("broker_crashed")  # noqa: LOG004  # called from a handler only
             _complain("internal", "it crashed; the log says why")
     return EXIT_REFUSED
 

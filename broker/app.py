@@ -20,6 +20,7 @@ from broker.store.tx import Effects
 from broker.store.writer import Writer
 from broker.timekeeper import Timekeeper
 from wire.clock import Clock, SystemClock
+from wire.errors import Internal
 from wire.home import Home
 from wire.logs import gathered, get_logger
 from wire.settings import Settings
@@ -75,6 +76,7 @@ async def serve(
 
     Raises:
         QueenpostError: the home, the database, the settings or the socket refuse; nothing was changed by that.
+        Internal: the writer broke; what was answered is committed.
     """
     settings = read_settings(options.config, home=options.home.root) if options.config else None
     nerves = _Nerves()
@@ -91,6 +93,8 @@ async def serve(
             ready(office)
             await _stopped(stop, nerves.broken)
             group.cancel_scope.cancel()
+    if nerves.broken.is_set():
+        raise Internal("the broker's writer has stopped; its log says why. Nothing accepted is lost: start it again")
     log.info("broker_stopped")
 
 

@@ -29,7 +29,7 @@ from wire.private_files import read_secret
 
 LOG_NAME_CHARACTERS = 64
 
-TOOLS_STOP_S = 1.5
+TOOLS_STOP_S = 0.8
 """How long tool calls may still be answered at the end."""
 
 log = logs.get_logger("harness")
@@ -114,7 +114,7 @@ async def _serve_agents(fleet: Fleet, app: App, stop: anyio.Event, say: Callable
 
 
 async def _announce(tasks: TaskGroup, fleet: Fleet, app: App, stop: anyio.Event, say: Callable[[str], None]) -> None:
-    """Print the ready line once every agent was attached or refused; without any there is nothing to do."""
+    """Print the ready line once every agent was attached or refused; if all that were named were, stop."""
     await tasks.start(fleet.run)
     if fleet.nobody:
         log.error("nobody_hosted", refused=fleet.refused)

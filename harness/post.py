@@ -59,6 +59,8 @@ async def patiently(ask: Callable[[], Awaitable[R]]) -> R:
     while True:
         try:
             return await ask()
+        except Internal as exc:
+            log.warning("asking_again", code=exc.code, reason=exc.message)
         except PASSING as exc:
             log.debug("asking_again", code=exc.code, reason=exc.message)
         await anyio.sleep(backoff.next_s())

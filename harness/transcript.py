@@ -22,7 +22,7 @@ class Transcript:
 
     def __init__(self, folder: Path, turn: str, *, secrets: Iterable[str] = (), cap_bytes: int = CAP_BYTES) -> None:
         self._path = folder / f"{turn}.log"
-        self._secrets = [secret.encode() for secret in secrets if secret]
+        self._secrets = sorted((secret.encode() for secret in secrets if secret), key=len, reverse=True)
         self._cap_bytes = cap_bytes
         self._held: dict[str, bytes] = {}
         """By stream: the end of what came, where it may be the beginning of a secret."""

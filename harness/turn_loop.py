@@ -48,8 +48,8 @@ class Hosted:
     workspace: Workspace
     settings: AgentSettings
     clock: Clock
-    secrets: tuple[str, ...] = ()
-    """Masked in transcripts."""
+    secrets: Callable[[], tuple[str, ...]] = tuple
+    """What is masked in transcripts; asked for every turn."""
     checkpoint: Checkpoint = go_on
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
 
@@ -124,7 +124,7 @@ class TurnLoop:
             lease,
             hosted.workspace,
             silence_s=hosted.settings.silence_s,
-            secrets=hosted.secrets,
+            secrets=hosted.secrets(),
             now_ms=hosted.clock.wall_ms,
             checkpoint=hosted.checkpoint,
         )

@@ -61,6 +61,7 @@ async def listen_unix(path: Path, accept: Accept, *, mode: int = 0o600) -> Liste
         Conflict: somebody listens there, or what lies there is no socket.
         Denied: others may write into the folder of the socket.
         Invalid: the path is too long for a socket.
+        Unavailable: the folder takes no socket.
     """
     check_private(path.parent)
     _check_length(path)
@@ -97,9 +98,12 @@ def _bound(path: Path, mode: int) -> socket.socket:
         temporary.chmod(mode)
         sock.listen(BACKLOG)
         temporary.rename(path)
-    except BaseException:
+    except BaseException as exc:
         sock.close()
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(exc, OSError):
+            raise Unavailable(f"cannot listen at {path}: {exc.strerror}; check the folder's disk and modes") from exc
         raise
     return sock
 

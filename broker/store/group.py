@@ -21,7 +21,7 @@ from broker.store.jobs import (
 )
 from broker.store.parking import AnyTicket, Parking
 from broker.store.rounds import Round, run_woken
-from broker.store.transaction import Lost, Ran, Transaction
+from broker.store.transaction import Lost, Ran, Torn, Transaction
 from broker.store.tx import Effects, Tx
 from wire.clock import Clock
 from wire.errors import Internal
@@ -59,7 +59,11 @@ class Group:
         now_ms = self._clock.now_ms()
         lately = Round(self._parking)
         try:
-            batch = self._transact(lately, jobs, wake=True)
+            try:
+                batch = self._transact(lately, jobs, wake=True, savepoints=False)
+            except Torn:
+                lately = Round(self._parking)
+                batch = self._transact(lately, jobs, wake=True)
         except Lost as lost:
             batch = self._salvage(lately, jobs, lost)
         batch.settled += [Settlement(ticket, Outcome()) for ticket in self._parking.take_overdue(now_ms)]
@@ -67,8 +71,9 @@ class Group:
         self._database.watch_wal(now_ms)
         return batch
 
-    def _transact(self, attempt: Round, jobs: Sequence[Submission], *, wake: bool) -> Batch:
-        with Transaction(self._database.connection, self._database.queries, self._clock.now_ms()) as transaction:
+    def _transact(self, attempt: Round, jobs: Sequence[Submission], *, wake: bool, savepoints: bool = True) -> Batch:
+        database, now_ms = self._database, self._clock.now_ms()
+        with Transaction(database.connection, database.queries, now_ms, savepoints=savepoints) as transaction:
             for job in jobs:
                 attempt.take(transaction, job)
             if wake:

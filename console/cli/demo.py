@@ -52,7 +52,7 @@ def demo(ctx: click.Context, options: Options, folder: Path, keep: bool) -> None
 
 def _introduce(stage: Stage) -> None:
     click.echo(f"{bold('Queenpost demo')}  a manager and two workers survey {safe(tilde(stage.folder))}")
-    click.echo(dim("Scripted agents, real mail, no key, no service. One of them will be killed in the middle.\n"))
+    click.echo(dim("Scripted agents, real mail; no key, no service. One of them will be killed.\n"))
 
 
 def _show(options: Options, stage: Stage, outcome: Play, *, kept: bool) -> None:

@@ -1,12 +1,17 @@
 """What a backend needs to know of the agent whose program it runs."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.backends.environment import environment, read_env_file
 from harness.backends.process import GRACE_S
+from harness.backends.protocol import NotStartedError
 from harness.workspace import Workspace
 from wire.settings import AgentSettings
+
+SHORTEST_SECRET = 8
+"""Shorter values of an `env_file` are words like `true`: masking them would spoil transcripts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,5 +37,15 @@ class Seat:
         Raises:
             NotStartedError: the file cannot be read.
         """
-        secrets = read_env_file(self.workspace.resolve(self.settings.env_file)) if self.settings.env_file else {}
-        return environment({**self.settings.env, **secrets}, mcp_url=self.mcp_url, mcp_token=self.mcp_token)
+        added = {**self.settings.env, **self._env_file()}
+        return environment(added, mcp_url=self.mcp_url, mcp_token=self.mcp_token)
+
+    def secrets(self) -> tuple[str, ...]:
+        """What the program knows and nobody else should read in its transcript."""
+        with suppress(NotStartedError):  # then no program runs that could print them
+            return (self.mcp_token, *(v for v in self._env_file().values() if len(v) >= SHORTEST_SECRET))
+        return (self.mcp_token,)
+
+    def _env_file(self) -> dict[str, str]:
+        path = self.settings.env_file
+        return read_env_file(self.workspace.resolve(path)) if path else {}

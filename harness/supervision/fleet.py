@@ -13,7 +13,7 @@ from wire.agents import AgentsList, AgentsListed
 from wire.fleet import Push
 from wire.logs import get_logger
 
-STOP_S = 4.0
+STOP_S = 3.0
 """How long programs and closes may take when the harness stops."""
 
 log = get_logger("harness")
@@ -28,7 +28,7 @@ class Fleet:
         self._names = tuple(names)
         self._tasks: TaskGroup
         self.nobody = False
-        """Agents were to be hosted, and every one of them was refused."""
+        """Agents were named, and every one of them was refused."""
 
     @property
     def hosted(self) -> list[str]:
@@ -48,7 +48,7 @@ class Fleet:
                 self._tasks.start_soon(self._follow, pushes)
                 for keeper in list(self.keepers.values()):
                     await keeper.settled.wait()
-                self.nobody = bool(self.keepers) and not self.hosted
+                self.nobody = bool(self._names) and not self.hosted
                 task_status.started()
 
     async def stop(self) -> None:

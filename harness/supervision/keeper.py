@@ -51,6 +51,8 @@ class Keeper:
         self._desk: HarnessDesk | None = None
         self._loop_scope = anyio.CancelScope()
         self._fenced: str | None = None
+        self._why: str | None = None
+        """What was said last about why it is not held."""
         self._stopping = False
         self._has_news = False
         self._news = anyio.Event()
@@ -65,6 +67,7 @@ class Keeper:
                 except Exception:
                     # The outermost handler of one agent; the next loop is given the turn that was open.
                     log.exception("loop_crashed")
+                    await self._reporter.say("failed", "a defect of the harness; its log has it as loop_crashed")
                     await self._pause(self._restarts.next_s())
             await self._detach()
         self.done.set()
@@ -98,15 +101,16 @@ class Keeper:
         )
         attached = await counter.call(request, AgentsAttached)
         self._takeover = False  # only the harness before us was reaped, not one that comes later
-        self.held, self.refusal = True, None
+        self.held, self.refusal, self._why = True, None, None
         return attached
 
     def _refuse(self, reason: str, why: str) -> None:
         """Note why the agent is not hosted, and say so once."""
         self.held = False
-        if self.refusal is None:
-            log.warning("agent_not_held", why=why, reason=reason)
         self.refusal = reason
+        if why != self._why:
+            log.warning("agent_not_held", why=why, reason=reason)
+        self._why = why
 
     async def _serve(self, attached: AgentsAttached) -> None:
         self._settings = attached.settings
@@ -143,7 +147,7 @@ class Keeper:
                 self._workspace,
                 attached.settings,
                 self._house.clock,
-                secrets=(token,),
+                secrets=seat.secrets,
                 checkpoint=self._house.checkpoint,
             )
         )

@@ -8,11 +8,10 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,6 @@ from typing import Any, Self, cast
 from unittest import mock
 
 import anyio
-import anyio.to_thread
 from anyio.abc import Process, TaskGroup
 from anyio.streams.buffered import BufferedByteReceiveStream
 
@@ -366,11 +364,8 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("QUEENPOST_")}
 
 
-def run_plainly(home: Home, *options: str) -> CompletedProcess[bytes]:
-    """Start a broker that is expected to refuse, and wait for its end; blocks."""
-    return subprocess.run(command(home, *options), check=False, capture_output=True, env=environment(), timeout=START_S)
-
-
-async def run_to_end(home: Home, *options: str) -> CompletedProcess[bytes]:
+async def run_to_end(home: Home, *options: str, wrapper: Sequence[str] = ()) -> CompletedProcess[bytes]:
     """Start a broker that is expected to refuse, and wait for its end."""
-    return await anyio.to_thread.run_sync(lambda: run_plainly(home, *options))
+    line = [*wrapper, *command(home, *options)]
+    with anyio.fail_after(START_S):
+        return await anyio.run_process(line, check=False, env=environment())

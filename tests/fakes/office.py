@@ -430,9 +430,11 @@ class FakeOffice:
         return call
 
     @Act
-    def take(self, caller: Caller, turn: str | None = None, maximum: int = 1) -> Command[wire_turns.TurnsTaken | None]:
-        """See `turns.take`; None where it would wait."""
-        request = wire_turns.TurnsTake(turn=turn, max=maximum)
+    def take(
+        self, caller: Caller, turn: str | None = None, maximum: int = 1, name: str | None = None
+    ) -> Command[wire_turns.TurnsTaken | None]:
+        """See `turns.take`; None where it would wait. `name` is the call's own, for a repeated one."""
+        request = wire_turns.TurnsTake(turn=turn, max=maximum, call=name)
         return lambda tx: turns.take(tx, caller, request)
 
     def taken(self, caller: Caller, turn: str | None = None, maximum: int = 1) -> wire_turns.TurnsTaken:

@@ -44,7 +44,7 @@ async def test_tools_leave_room_for_the_loop(office: PostOffice, desk: HarnessDe
     async def recv() -> None:
         await desk.recv(maximum=1, wait_s=60, done=None)
 
-    with anyio.fail_after(5), desk.serving(opened.turn):
+    with anyio.fail_after(10), desk.serving(opened.turn):
         async with anyio.create_task_group() as tasks:
             for _ in range(20):
                 tasks.start_soon(recv)

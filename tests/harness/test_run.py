@@ -52,7 +52,7 @@ async def program_of(show: Show) -> FakeProgram:
 
 async def test_the_output_becomes_the_transcript(show: Show) -> None:
     """Ours: with the bearer masked."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(show)
             program = await program_of(show)
@@ -67,7 +67,7 @@ async def test_the_output_becomes_the_transcript(show: Show) -> None:
 async def test_the_turn_file_lives_as_long_as_the_program(show: Show) -> None:
     """Ours: console and reaper find the program by it."""
     path = show.stage.hosted.workspace.turn_file
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(show)
             program = await program_of(show)
@@ -82,7 +82,7 @@ async def test_the_turn_file_lives_as_long_as_the_program(show: Show) -> None:
 async def test_a_silent_program_is_told_interrupted_and_killed(stage: Stage) -> None:
     """Ours: DESIGN 5.6; it ends as hung, which counts if it had begun."""
     show = await show_for(stage, silence_s=0.1)
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(show)
             program = await program_of(show)
@@ -97,7 +97,7 @@ async def test_a_silent_program_is_told_interrupted_and_killed(stage: Stage) -> 
 async def test_a_program_that_obeys_the_interrupt_was_hung_all_the_same(stage: Stage) -> None:
     """Ours: what it exits with then is not its own end."""
     show = await show_for(stage, silence_s=0.1)
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(show)
             program = await program_of(show)
@@ -109,7 +109,7 @@ async def test_a_program_that_obeys_the_interrupt_was_hung_all_the_same(stage: S
 
 async def test_a_program_that_ends_without_a_word_crashed(show: Show) -> None:
     """Ours: no result is no success, whatever the exit code."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(show)
             (await program_of(show)).vanishes()
@@ -119,7 +119,7 @@ async def test_a_program_that_ends_without_a_word_crashed(show: Show) -> None:
 
 async def test_its_own_end_counts_when_it_was_stopped_too_late(show: Show) -> None:
     """Ours: a finished turn is not made undone by a stop in the same moment."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(show)
             (await program_of(show)).ends()
@@ -142,7 +142,7 @@ async def test_a_lapsed_turn_ends_its_program(stage_for: MakeStage) -> None:
     """[P14]: mail that went elsewhere is not worked on twice."""
     stage = await stage_for()
     stage.office.put("alice")
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with stage.running():
             program = await stage.backend.next_program()
             stage.office.lapse("alice")

@@ -14,7 +14,7 @@ from wire.turns import Outcome, TurnsClose, TurnsOpen
 
 async def test_mail_wakes_the_agent_and_a_finished_turn_handles_it(stage: Stage) -> None:
     """[P02]: mail starts the program; only its finished turn makes the mail handled."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with stage.running():
             mail = stage.office.put("alice", "please count the files")
             program = await stage.backend.next_program()
@@ -30,7 +30,7 @@ async def test_mail_wakes_the_agent_and_a_finished_turn_handles_it(stage: Stage)
 
 async def test_without_mail_no_program_runs(stage: Stage) -> None:
     """[P04]: an empty inbox costs no model call."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with stage.running():
             await stage.office.until(lambda: "turns.open" in stage.office.asked)
             for _ in range(5):
@@ -42,7 +42,7 @@ async def test_without_mail_no_program_runs(stage: Stage) -> None:
 async def test_a_burst_is_one_turn(stage: Stage) -> None:
     """[P04]: what waits when the turn opens is handed over together, and the prompt says how much is left."""
     ids = [stage.office.put("alice") for _ in range(35)]
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with stage.running():
             first = await stage.backend.next_program()
             assert first.prompt.count("</mail-") == 32 + 1  # one more in the words around them
@@ -55,7 +55,7 @@ async def test_a_burst_is_one_turn(stage: Stage) -> None:
 async def test_mail_of_a_failed_turn_comes_again_and_says_so(stage: Stage) -> None:
     """[H21]: handed over is not handled."""
     mail = stage.office.put("alice")
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with stage.running():
             program = await stage.backend.next_program()
             program.begins()
@@ -70,7 +70,7 @@ async def test_mail_of_a_failed_turn_comes_again_and_says_so(stage: Stage) -> No
 async def test_the_reason_of_a_crash_holds_the_last_words(stage: Stage) -> None:
     """Ours: whoever reads `explain` sees what the program said last."""
     stage.office.put("alice")
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with stage.running():
             program = await stage.backend.next_program()
             program.begins(b"Traceback: no such colour\n")
@@ -83,7 +83,7 @@ async def test_the_reason_of_a_crash_holds_the_last_words(stage: Stage) -> None:
 async def test_an_uncounted_failure_parks_longer_and_longer(stage: Stage, outcome: Outcome) -> None:
     """Ours: nothing is respawned against a wall; `crashed` here is a program that never began to answer."""
     stage.office.put("alice")
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with stage.running():
             for _ in range(3):
                 (await stage.backend.next_program()).ends(outcome, "no")
@@ -97,7 +97,7 @@ async def test_rests_are_bounded_and_end_with_success(stage: Stage) -> None:
     """Ours: 1 s, 2 s, 4 s … 60 s, and after a finished turn 1 s again."""
     stage.backend.refusals = [NotStartedError("missing_program", "not there")] * 8
     stage.office.put("alice")
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with stage.running():
             (await stage.backend.next_program()).ends()
             await stage.office.until(lambda: stage.box.handled)
@@ -111,7 +111,7 @@ async def test_a_missing_program_is_reported_with_its_reason(stage: Stage) -> No
     """Ours: the state says what a person has to do."""
     stage.backend.refusals = [NotStartedError("missing_program", "'nosuch' cannot be started")]
     stage.office.put("alice")
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with stage.running():
             await stage.office.until(lambda: stage.box.closes)
             (await stage.backend.next_program()).ends()
@@ -124,7 +124,7 @@ async def test_a_missing_program_is_reported_with_its_reason(stage: Stage) -> No
 async def test_a_crash_loop_is_left_alone(stage: Stage) -> None:
     """Ours: five crashes in a minute, and the agent rests for minutes with its last words shown."""
     stage.office.put("alice")
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with stage.running():
             for number in range(CRASHES):
                 program = await stage.backend.next_program()
@@ -147,7 +147,7 @@ async def test_news_end_a_rest(stage: Stage) -> None:
     object.__setattr__(stage.hosted, "sleep", sleep)
     stage.backend.refusals = [NotStartedError("missing_program", "not there")]
     mail = stage.office.put("alice")
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with stage.running():
             await resting.wait()
             assert stage.loop.resting
@@ -172,7 +172,7 @@ async def test_a_broker_that_is_away_is_waited_for(stage: Stage) -> None:
 
 async def test_a_fenced_instance_ends_its_loop(stage: Stage) -> None:
     """[P14]: another instance took over; this one opens no further turn."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         ended: list[Stale] = []
         async with anyio.create_task_group() as tasks:
 
@@ -191,7 +191,7 @@ async def test_a_fenced_instance_ends_its_loop(stage: Stage) -> None:
 async def test_stopping_ends_the_program_and_closes_its_turn(stage: Stage) -> None:
     """Ours: SIGTERM gives the mail back at once and uncounted."""
     stage.office.put("alice")
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(stage.loop.run)
             program = await stage.backend.next_program()
@@ -206,7 +206,7 @@ async def test_stopping_ends_the_program_and_closes_its_turn(stage: Stage) -> No
 async def test_leaving_lets_the_running_turn_finish(stage: Stage) -> None:
     """Ours: changed settings restart the loop between turns, never in one."""
     mail = stage.office.put("alice")
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(stage.loop.run)
             program = await stage.backend.next_program()
@@ -218,7 +218,7 @@ async def test_leaving_lets_the_running_turn_finish(stage: Stage) -> None:
 async def test_a_turn_that_went_elsewhere_is_not_closed(stage: Stage) -> None:
     """[P14]: its program is ended, its mail belongs to whoever has it now."""
     stage.office.put("alice")
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(stage.loop.run)
             program = await stage.backend.next_program()
@@ -231,7 +231,7 @@ async def test_a_role_prompt_that_cannot_be_read_parks(stage_for: MakeStage) -> 
     """Ours: an agent does not work without knowing who it is meant to be."""
     stage = await stage_for(prompt="/nowhere/role.md")
     stage.office.put("alice")
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with stage.running():
             await stage.office.until(lambda: stage.sleeps)
     assert stage.backend.started == 0
@@ -242,7 +242,7 @@ async def test_carried_mail_is_adopted_by_a_resident_program(stage_for: MakeStag
     """Ours: mail that was put in but not seen moves on, and a program that holds it is not told again."""
     stage = await stage_for(resident=True)
     mail = stage.office.put("alice")
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with stage.running():
             (await stage.backend.next_program()).ends("completed", "", mail)
             adopted = await stage.backend.next_program()
@@ -254,7 +254,7 @@ async def test_carried_mail_is_adopted_by_a_resident_program(stage_for: MakeStag
 async def test_carried_mail_is_told_again_where_nothing_is_resident(stage: Stage) -> None:
     """Ours: a program that starts anew for each turn holds nothing."""
     mail = stage.office.put("alice", "do not forget me")
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with stage.running():
             (await stage.backend.next_program()).ends("completed", "", mail)
             again = await stage.backend.next_program()
@@ -267,7 +267,7 @@ async def test_a_restarted_loop_goes_on_with_the_turn_that_is_open(stage: Stage)
     """[H21]: a loop that died between opening and running loses nothing."""
     stage.office.refuse(AgentsWhoami, Stale("a defect"))
     mail = stage.office.put("alice")
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         with pytest.raises(Stale):
             await stage.loop.run()
         stage.loop = type(stage.loop)(stage.hosted)

@@ -78,7 +78,7 @@ DELIVERIES = """
 TURNS = """
     SELECT id, agent, epoch, attended, state, outcome, alone, carried_from, messages, bytes, depth, lease_until
     FROM turns ORDER BY id"""
-LEASES = "SELECT turn, delivery, attempt, call, given_back FROM leases ORDER BY turn, delivery"
+LEASES = "SELECT turn, delivery, attempt, call, given_back FROM leases ORDER BY turn, id"
 AGENTS = """
     SELECT name, role, origin, state, paused, epoch, instance, attended, lost_at, inbox_messages, inbox_bytes,
            bucket, bucket_at FROM agents ORDER BY name"""
@@ -203,8 +203,9 @@ def _same(what: str, real: Rows, paper: Iterable[tuple[Any, ...]]) -> None:
 
 def _deliveries(paper: Paper) -> Iterable[tuple[Any, ...]]:
     return (
-        (copy.id, copy.letter.id, copy.recipient.name, copy.letter.sender, copy.size, copy.rank, copy.in_order, copy.place,
-         copy.state, copy.ready_at, copy.attempt, copy.failures, copy.restarts, copy.alone, copy.turn, copy.discarded)
+        (copy.id, copy.letter.id, copy.recipient.name, copy.letter.sender, copy.size, copy.rank, copy.in_order,
+         copy.place, copy.state, copy.ready_at, copy.attempt, copy.failures, copy.restarts, copy.alone, copy.turn,
+         copy.discarded)
         for copy in paper.copies
     )  # fmt: skip
 
@@ -221,7 +222,7 @@ def _leases(paper: Paper) -> Iterable[tuple[Any, ...]]:
     return (
         (turn.id, copy.id, lease.attempt, lease.call, lease.left)
         for turn in paper.turns
-        for copy, lease in sorted(turn.leases.items(), key=lambda item: item[0].id)
+        for copy, lease in turn.leases.items()
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from broker.services.callers import Caller, Rules
-from wire.settings import AgentSettings
+from wire.settings import AgentSettings, Limits
 from wire.turns import LEASE_MS, MAX_RESTARTS
 
 OPEN = frozenset({"ready", "leased", "scheduled"})
@@ -135,9 +135,8 @@ class Turn:
 
     @property
     def held(self) -> list[Copy]:
-        """What it holds now, in the order in which it is listed."""
-        copies = (copy for copy in self.leases if copy.state == "leased" and copy.turn == self.id)
-        return sorted(copies, key=lambda copy: (copy.rank, copy.place))
+        """What it holds now, in the order of handing over."""
+        return [copy for copy in self.leases if copy.state == "leased" and copy.turn == self.id]
 
 
 class Paper:
@@ -157,6 +156,8 @@ class Paper:
         """Operator requests by op and key: what was asked, what was answered."""
         self.audit: list[tuple[str, str]] = []
         self.tokens: set[str] = set()
+        self.applied = Limits()
+        """The limits that a file set; an office may have been opened with others."""
         self.releases = 0
         """How often a leased copy went back without being settled."""
 
@@ -261,6 +262,7 @@ class Paper:
     def enter(self, turn: Turn, copies: list[Copy], call: str | None = None) -> None:
         """Write copies into a turn's book at their present attempt."""
         for copy in copies:
+            turn.leases.pop(copy, None)  # what it gave back and takes again is handed over anew
             turn.leases[copy] = Lease(copy.attempt, call)
         turn.messages += len(copies)
         turn.size += sum(copy.size for copy in copies)

@@ -150,7 +150,8 @@ def apply(paper: Paper, settings: Settings) -> Answer:
             changes.append((name, "changed" if agent.state == "active" else "revived"))
             agent.role, agent.settings, agent.state = wanted.role, wanted, "active"
         paper.tokens.add(name)
-    if settings.limits != paper.rules.limits:
+    if settings.limits != paper.applied:
+        paper.applied = settings.limits
         changes.append(("limits", "changed"))
     if changes:
         paper.audit.append(("settings.applied", "fleet"))

@@ -28,6 +28,13 @@ def run(agent):
         agent.send(letter.sender, "done", in_reply_to=letter.id, key=letter.id)
 """
 
+RECEIVES = """
+def run(agent):
+    agent.say("waiting")
+    for letter in agent.mail + agent.recv(60):
+        agent.send(letter.sender, f"got {letter.body}", in_reply_to=letter.id, key=letter.id)
+"""
+
 IGNORES_SIGTERM = """
 import signal, time
 def run(agent):
@@ -175,6 +182,24 @@ async def test_a_turn_outlives_a_killed_broker(fleet: Fleet) -> None:
         story = await fleet.handled(message)
         assert (story.attempt, story.turn) == (1, turn["turn"])
         assert [item.body for item in await fleet.mailbox() if item.sender == "steady"] == ["done"]
+
+
+async def test_a_recv_outlives_a_killed_broker(fleet: Fleet) -> None:
+    """Ours: parked in a turn when the broker dies, it gets the mail that comes afterwards, in the same turn."""
+    await fleet.add("patient", backend="scripted", script=script(fleet, RECEIVES))
+    harness = await fleet.start_harness("patient")
+    with anyio.fail_after(PATIENT):
+        await harness.becomes_ready()
+        first = await fleet.send("patient", "one")
+        await fleet.until(lambda: fleet.transcripts("patient"), lambda text: "waiting" in text)
+        await fleet.broker.kill()
+        await fleet.start_broker()
+        second = await fleet.send("patient", "two")
+        stories = [await fleet.handled(first), await fleet.handled(second)]
+        assert [story.attempt for story in stories] == [1, 1]
+        assert stories[0].turn == stories[1].turn
+        answers = [item.body for item in await fleet.mailbox() if item.sender == "patient"]
+        assert sorted(answers) == ["got one", "got two"]
 
 
 async def test_stopping_ends_a_deaf_program_within_its_time(fleet: Fleet) -> None:

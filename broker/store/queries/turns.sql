@@ -43,12 +43,10 @@ WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'ready';
 UPDATE deliveries SET turn = :turn WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'leased';
 
 -- add_leases --
--- Write down that :turn holds the deliveries in the JSON list :ids at their present attempt, perhaps again.
-INSERT INTO leases (turn, delivery, attempt, call)
-SELECT :turn, d.id, d.attempt, :call FROM deliveries d WHERE d.id IN (SELECT value FROM json_each(:ids))
-ORDER BY d.rank, d.place
-ON CONFLICT (delivery, turn) DO UPDATE SET id = (SELECT max(l.id) + 1 FROM leases l),
-    attempt = excluded.attempt, call = excluded.call, given_back = 0;
+-- Write down that :turn holds the deliveries in the JSON list :ids, in that order, at their present attempt. What it
+-- gave back and takes again is handed over anew.
+INSERT OR REPLACE INTO leases (turn, delivery, attempt, call)
+SELECT :turn, d.id, d.attempt, :call FROM json_each(:ids) j JOIN deliveries d ON d.id = j.value ORDER BY j.key;
 
 -- grow --
 -- Count further mail into an open turn.

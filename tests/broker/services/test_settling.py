@@ -7,7 +7,7 @@ import pytest
 
 from broker.services.callers import Caller
 from tests.broker.services.refusals import refused
-from tests.fakes.office import FakeOffice, by_token
+from tests.fakes.office import OPERATOR_CALLER, FakeOffice, by_token
 from wire.errors import Invalid, Stale, Unknown
 from wire.turns import CLIENT_OUTCOMES, COUNTED, LEASE_MS, Outcome, Usage, backoff_ms, is_counted
 
@@ -226,6 +226,28 @@ def test_mail_can_be_given_back_and_taken_again_in_one_turn(office: FakeOffice, 
     assert office.close(bob, turn.id).acked == ["m1"]
     lease = office.row("SELECT attempt, given_back FROM leases")
     assert tuple(lease) == (3, 0)
+
+
+def test_several_letters_can_be_given_back_and_taken_again_in_one_turn(office: FakeOffice, bob: Caller) -> None:
+    """DESIGN 5.3: also with mail in between, and they are handed over anew."""
+    mail_to(office, "bob", 4)
+    turn = office.opened(bob)
+    office.give_back(bob, turn.id, "m1", "m2", "m4")
+    assert [mail.id for mail in office.taken(bob, turn.id, 10).mail] == ["m1", "m2", "m4"]
+    assert [mail.id for mail in office.opened(bob).mail] == ["m3", "m1", "m2", "m4"]
+    assert office.close(bob, turn.id).acked == ["m3", "m1", "m2", "m4"]
+
+
+def test_carried_mail_keeps_the_order_of_handing_over(office: FakeOffice, bob: Caller) -> None:
+    """DESIGN 5.5: the carried turn lists it as its first answer did."""
+    mail_to(office, "bob", 1)
+    turn = office.opened(bob)
+    office.send(OPERATOR_CALLER, "bob")
+    office.taken(bob, turn.id)
+    following = office.close(bob, turn.id, "interrupted", carry=["m1", "m2"]).next
+    assert following is not None
+    assert [mail.id for mail in following.mail] == ["m1", "m2"]
+    assert office.opened(bob).mail == following.mail
 
 
 def test_giving_back_after_the_turn_ended_changes_nothing(office: FakeOffice, bob: Caller) -> None:

@@ -33,6 +33,39 @@ def test_a_refused_command_is_undone_alone(group: Group, database: Database) -> 
     assert bodies(database) == ["one", "three"]
 
 
+def test_a_command_that_is_refused_before_it_wrote_costs_no_savepoint(group: Group, statements: list[str]) -> None:
+    """Ours: there is nothing to undo; this is how nearly every refusal goes."""
+
+    def picky(tx: Tx) -> int:
+        tx.one("letters.all")
+        raise Conflict("taken")
+
+    statements.clear()
+    batch = group.commit([job(send("anna", "one")), job(picky), job(send("anna", "two"))])
+    assert values(batch) == [1, "conflict", 2]
+    assert sum(statement.startswith("BEGIN") for statement in statements) == 1
+    assert not [statement for statement in statements if "SAVEPOINT" in statement]
+
+
+def test_a_batch_with_a_command_that_fails_half_way_runs_again_with_savepoints(
+    group: Group, database: Database, statements: list[str]
+) -> None:
+    """DESIGN 6: the others do not notice: one commit, their results, and their effects once."""
+    statements.clear()
+    batch = group.commit([job(send("anna", "one")), job(refused("anna", "two"))])
+    assert values(batch) == [1, "conflict"]
+    assert batch.effects.logs == [("letter_added", {"body": "one"})]
+    assert bodies(database) == ["one"]
+    assert [word for word in map(first_word, statements) if word in {"BEGIN", "ROLLBACK", "COMMIT", "SAVEPOINT"}] == [
+        "BEGIN", "ROLLBACK", "BEGIN", "SAVEPOINT", "SAVEPOINT", "ROLLBACK", "SAVEPOINT", "COMMIT",
+    ]  # fmt: skip
+
+
+def first_word(statement: str) -> str:
+    """Give the verb of a statement."""
+    return statement.split(maxsplit=1)[0]
+
+
 def test_effects_of_a_refused_command_vanish(group: Group) -> None:
     """Ours: nobody is woken for, and no log tells of, what was not stored."""
     batch = group.commit([job(refused("bert", "two")), job(send("anna", "one"))])

@@ -83,6 +83,16 @@ async def test_a_new_secret_needs_no_restart(seat_for: MakeSeat, tmp_path: Path)
     assert seat.environment()["KEY"] == "new"
 
 
+def test_secrets_are_what_has_to_be_masked(seat_for: MakeSeat, tmp_path: Path) -> None:
+    """Ours: the bearer, and what is long enough in `env_file` to be a key."""
+    path = tmp_path / "alice.env"
+    path.write_text("KEY=sk-0123456789\nDEBUG=true\n")
+    seat = seat_for(backend="command", command=["true"], env_file=str(path))
+    assert seat.secrets() == ("the-bearer", "sk-0123456789")
+    path.unlink()
+    assert seat.secrets() == ("the-bearer",)
+
+
 def test_an_exit_status_is_judged() -> None:
     """Ours: 0 is a finished turn."""
     assert judge(0).outcome == "completed"

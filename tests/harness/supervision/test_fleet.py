@@ -28,7 +28,7 @@ async def test_without_names_everybody_with_a_backend_is_hosted(play: Play) -> N
     for name in ("manager", "alice"):
         play.add(name)
     play.add("person", backend="none", command=[])
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with hosted(play) as fleet:
             assert fleet.hosted == ["manager", "alice"]
             assert not fleet.nobody
@@ -38,7 +38,7 @@ async def test_with_names_only_those_are(play: Play) -> None:
     """Ours: the others belong to another process."""
     play.add("alice")
     play.add("bob")
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with hosted(play, "bob") as fleet:
             assert fleet.hosted == ["bob"]
             play.add("carol")
@@ -49,7 +49,7 @@ async def test_with_names_only_those_are(play: Play) -> None:
 
 async def test_an_empty_fleet_waits_for_its_first_agent(play: Play) -> None:
     """Ours: `up` of a new fleet stays up."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with hosted(play) as fleet:
             assert not fleet.nobody
             box = play.add("alice")
@@ -60,10 +60,20 @@ async def test_an_empty_fleet_waits_for_its_first_agent(play: Play) -> None:
 
 async def test_nobody_hosted_is_known(play: Play) -> None:
     """Ours: then the process has nothing to do."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with hosted(play, "nosuch") as fleet:
             assert fleet.nobody
             assert "no agent 'nosuch'" in fleet.refused["nosuch"]
+
+
+async def test_without_names_being_refused_is_no_reason_to_end(play: Play) -> None:
+    """Ours: they may become free, and others may come."""
+    play.add("alice")
+    play.office.refuse(AgentsAttach, Denied("not today"))
+    with anyio.fail_after(10):
+        async with hosted(play) as fleet:
+            assert not fleet.nobody
+            assert fleet.refused == {"alice": "not today"}
 
 
 async def test_one_agents_trouble_is_not_the_others(play: Play) -> None:
@@ -71,7 +81,7 @@ async def test_one_agents_trouble_is_not_the_others(play: Play) -> None:
     play.add("alice")
     box = play.add("bob")
     play.office.refuse(AgentsAttach, Denied("not today"))
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with hosted(play) as fleet:
             assert fleet.hosted == ["bob"]
             mail = play.office.put("bob")
@@ -82,7 +92,7 @@ async def test_one_agents_trouble_is_not_the_others(play: Play) -> None:
 async def test_only_the_revoked_instance_lets_go(play: Play) -> None:
     """[P14]: a push that is meant for an earlier instance is not for us."""
     play.add("alice")
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with hosted(play) as fleet:
             play.office.push("turn_revoked", "alice", instance="another")
             await anyio.wait_all_tasks_blocked()
@@ -95,7 +105,7 @@ async def test_only_the_revoked_instance_lets_go(play: Play) -> None:
 async def test_a_stalled_agent_is_woken(play: Play) -> None:
     """[H21]: the push restarts its loop."""
     play.add("alice")
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with hosted(play):
             await play.office.until(lambda: "turns.open" in play.office.asked)
             play.office.push("wake_stalled", "alice")
@@ -105,7 +115,7 @@ async def test_a_stalled_agent_is_woken(play: Play) -> None:
 async def test_after_a_gap_it_looks_for_itself(play: Play) -> None:
     """Ours: pushes may be missed; an agent that was added meanwhile is hosted."""
     play.add("alice")
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with hosted(play) as fleet:
             box = play.add("bob")
             play.office.push("gap")
@@ -121,7 +131,7 @@ async def test_all_are_stopped_together(play: Play) -> None:
     boxes = [play.add(name) for name in ("alice", "bob", "carol")]
     for box in boxes:
         play.office.put(box.name)
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with hosted(play):
             for box in boxes:
                 (await play.program_of(box.name)).begins()
@@ -132,7 +142,7 @@ async def test_all_are_stopped_together(play: Play) -> None:
 async def test_a_new_link_is_announced_to_every_keeper(play: Play) -> None:
     """Ours: attached again before anything else is sent."""
     boxes = [play.add(name) for name in ("alice", "bob")]
-    with anyio.fail_after(5):
+    with anyio.fail_after(10):
         async with hosted(play) as fleet:
             for box in boxes:
                 box.connected = False

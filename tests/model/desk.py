@@ -1,0 +1,220 @@
+"""Real and paper office side by side: one commit on both, then everything is compared."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from broker.services import wakeups
+from broker.services.callers import Caller
+from broker.store.group import Withdrawal
+from broker.store.jobs import Job
+from broker.store.tx import Tx
+from tests.fakes.office import Call, FakeOffice
+from tests.model import paper_registry
+from tests.model.answers import answer_of
+from tests.model.invariants import Inspector
+from tests.model.paper import Paper, Refused
+from tests.model.paper_acts import Answer
+from wire.settings import Limits
+
+OnPaper = Callable[[], Answer]
+CHECK_FILE_EVERY = 500
+"""Steps between two integrity checks."""
+
+
+@dataclass(eq=False, slots=True)
+class Act:
+    """One thing that somebody does: the real command, the same on paper, and words for the story."""
+
+    words: str
+    call: Call[Any]
+    on_paper: OnPaper
+    parked_by: str | None = None
+    """The agent whose mail it may wait for."""
+    until: int = 0
+    then: Callable[[Any], None] | None = None
+    """What the machine remembers of a real result."""
+    withdraws: "Act | None" = None
+    answer: Answer = None
+    settled: bool = False
+    requeues: bool = False
+
+    @property
+    def submission(self) -> Job[Any] | Withdrawal:
+        """What is committed for it."""
+        if self.withdraws is not None:
+            return Withdrawal(self.withdraws.call.submission)  # pyright: ignore[reportArgumentType]  # a parked one
+        return self.call.submission
+
+
+@dataclass(eq=False)
+class Desk:
+    """Two offices, the acts that wait in both, and the story so far."""
+
+    folder: Path | None
+    limits: Limits
+    story: list[str] = field(default_factory=list[str])
+    steps: int = 0
+
+    def __post_init__(self) -> None:
+        self.office = FakeOffice(self.folder, limits=self.limits)
+        self.inspector = Inspector(self.office.database.connection)
+        self.paper = Paper(self.office.clock.now_ms(), self.office.rules, self._size_of_notice)
+        self.parked: list[Act] = []
+        self._seen = -1
+        self.check(requeued=False)
+
+    def close(self) -> None:
+        """Look at everything once more and close the database."""
+        self.inspector.check_bodies(self.paper)
+        self.inspector.check_file()
+        self.office.database.close()
+
+    def _size_of_notice(self, delivery: int) -> int:
+        rows = self.inspector.rows("SELECT bytes FROM deliveries WHERE id = :id", id=delivery)
+        return rows[0][0] if rows else 0
+
+    # --- one commit on both -------------------------------------------------------------------------
+
+    def commit(self, *acts: Act) -> None:
+        """Do all of this in one commit, on both sides, and compare."""
+        self.steps += len(acts)
+        self.story += [f"{'    and ' if index else ''}{act.words}" for index, act in enumerate(acts)]
+        began = self.office.clock.now_ms()
+        self.office.submit(*(act.submission for act in acts))
+        self.paper.now = began
+        for act in acts:
+            self._do(act)
+        self.paper.now = self.office.clock.now_ms()
+        self._wake()
+        self._give_up(began)
+        self.paper.rules = self.office.rules
+        for act in acts:
+            if act.settled and act.then is not None and act.call.outcome is not None and act.call.outcome.error is None:
+                act.then(act.call.outcome.value)
+        self.check(requeued=any(act.requeues for act in acts))
+
+    def _do(self, act: Act) -> None:
+        if act.withdraws is not None:
+            act.settled = True
+            if act.withdraws in self.parked:
+                self._settle(act.withdraws, None)
+            return
+        answer = self._on_paper(act)
+        if answer is None and act.parked_by is not None:
+            self.parked.append(act)
+        else:
+            self._settle(act, answer)
+
+    def _on_paper(self, act: Act) -> Answer:
+        try:
+            return act.on_paper()
+        except Refused as refused:
+            return ("refused", refused.code)
+
+    def _settle(self, act: Act, answer: Answer) -> None:
+        if act in self.parked:
+            self.parked.remove(act)
+        act.answer, act.settled = answer, True
+        assert act.call.outcome is not None, f"left waiting; on paper it got {answer!r}"
+        real = answer_of(act.call.outcome)
+        assert real == answer, f"{act.words}: real {real!r}, paper {answer!r}"
+        self.story.append(f"        {answer!r}")
+
+    def _wake(self) -> None:
+        """19: whoever has eligible mail and waits gets it in this very commit, however it became eligible."""
+        for name in sorted({act.parked_by or "" for act in self.parked}):
+            for act in [act for act in self.parked if act.parked_by == name]:
+                answer = self._on_paper(act)
+                if answer is not None:
+                    self._settle(act, answer)
+
+    def _give_up(self, now: int) -> None:
+        for act in [act for act in self.parked if act.until <= now]:
+            self._settle(act, None)
+
+    def check(self, *, requeued: bool) -> None:
+        """Compare everything, if anything was written since the last time."""
+        for act in self.parked:
+            assert act.call.waits, f"{act.words} got {act.call.outcome!r}, on paper it waits"
+        waits = {act.parked_by or "" for act in self.parked if " opens" in act.words}
+        self.inspector.check_nobody_sleeps(waits, self.office.clock.now_ms())
+        changes = self.office.database.connection.total_changes
+        if changes != self._seen:
+            self._seen = changes
+            self.inspector.check(self.paper, requeued=requeued)
+        if self.steps % CHECK_FILE_EVERY == 0:
+            self.inspector.check_file()
+
+    # --- time ---------------------------------------------------------------------------------------
+
+    def act(self, words: str, call: Call[Any], on_paper: OnPaper, **more: Any) -> Act:
+        """Make an act of a command and its paper side."""
+        return Act(words, call, on_paper, **more)
+
+    def due(self, words: str) -> Act:
+        """Do what is due."""
+        return Act(words, Call(self.office, wakeups.run_due), partial(paper_registry.run_due, self.paper))
+
+    def advance(self, seconds: float, *, suspended: bool = False) -> None:
+        """Let time pass, then do what is due; after a suspend with fresh leases."""
+        self.office.clock.advance(int(seconds * 1000), suspended=suspended)
+        acts = [self.due(f"{seconds} s pass{', asleep' if suspended else ''}")]
+        if suspended:
+            again = partial(paper_registry.rearm, self.paper)
+            acts.insert(0, Act("the machine wakes", Call(self.office, wakeups.rearm), again))
+        self.commit(*acts)
+
+    def set_clock(self, step_ms: int) -> None:
+        """Set the wall clock, let the broker notice."""
+        self.office.clock.step_wall(step_ms)
+
+        def command(tx: Tx) -> None:
+            step = self.office.clock.re_anchor()
+            tx.now_ms = self.office.clock.now_ms()
+            wakeups.clock_was_set(tx, step)
+
+        def on_paper() -> Answer:
+            self.paper.now = self.office.clock.now_ms()
+            return paper_registry.clock_was_set(self.paper, step_ms)
+
+        self.commit(Act(f"the clock is set by {step_ms / 1000:g} s", Call(self.office, command), on_paper))
+        self.commit(self.due("and what is due is done"))
+
+    def restart(self) -> None:
+        """End the broker and start another one; what waited is gone with its connections."""
+        self.story.append("the broker restarts")
+        self.parked.clear()
+        self.office.restart()
+        self.inspector.use(self.office.database.connection)
+        self._seen = -1
+        self.paper.now = self.office.clock.now_ms()
+        paper_registry.restart(self.paper)
+        self.check(requeued=False)
+        self.commit(self.due("and what is due is done"))
+
+    # --- what nobody asked for ----------------------------------------------------------------------
+
+    def damage(self, letter: int) -> None:
+        """Flip something in a stored body."""
+        self.story.append(f"the disk damages m{letter}")
+        sql = "UPDATE messages SET body = CAST(x'ff' || CAST(body AS BLOB) AS TEXT) WHERE id = :id"
+        self.office.damage(sql, id=letter)
+        self.paper.letters[letter - 1].damaged = True
+
+    def age(self, delivery: int, *, failures: int = 0, restarts: int = 0) -> None:
+        """Put a waiting delivery where many failures or deaths would have brought it."""
+        copy = self.paper.copies[delivery - 1]
+        self.story.append(f"{copy.name} to {copy.recipient.name} has seen {failures} failures, {restarts} deaths")
+        sql = "UPDATE deliveries SET failures = :failures, restarts = :restarts WHERE id = :id"
+        self.office.damage(sql, id=delivery, failures=failures, restarts=restarts)
+        copy.failures, copy.restarts = failures, restarts
+
+    def caller_of(self, name: str) -> Caller | None:
+        """The instance that works for an agent at this moment, as a caller."""
+        agent = self.paper.agents.get(name)
+        if agent is None or agent.instance is None:
+            return None
+        return Caller("agent", name, agent.epoch, agent.instance, agent.attended)

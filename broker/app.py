@@ -12,7 +12,6 @@ from broker.edge import registry
 from broker.edge.office import Office
 from broker.edge.server import Server, listening
 from broker.services import wakeups
-from broker.services.callers import Caller, Rules
 from broker.store.database import open_database
 from broker.store.group import Group
 from broker.store.readers import Readers
@@ -50,7 +49,7 @@ class _Nerves:
         """Apply what a batch asked for."""
         with gathered():
             for event, fields in effects.logs:
-                log.info(event, **fields)
+                log.relay(event, fields)
         if self.server is None:
             return
         for push in effects.pushes:
@@ -136,7 +135,5 @@ async def _open(office: Office, settings: Settings | None) -> None:
     await office.writer.run(wakeups.start)
     if settings is not None:
         office.fleet = settings.fleet.name or office.fleet
-        await registry.apply_settings(office, Caller("operator", "operator"), settings, dry_run=False)
-    else:
-        office.rules = Rules()
+        await registry.apply_at_start(office, settings)
     await registry.renew_missing(office)

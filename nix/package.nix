@@ -32,7 +32,6 @@ python3Packages.buildPythonApplication {
     aiosqlite
     anyio
     click
-    httpx2
     jinja2
     mcp
     pydantic

@@ -37,6 +37,10 @@ class Log:
         """Say what happened."""
         self._write(logging.INFO, event, fields)
 
+    def relay(self, event: str, fields: dict[str, object]) -> None:
+        """Say what happened, in the words of a command that could not say it itself before its commit."""
+        self._write(logging.INFO, event, fields)
+
     def warning(self, event: str, /, **fields: object) -> None:
         """Say what an operator may want to look at."""
         self._write(logging.WARNING, event, fields)

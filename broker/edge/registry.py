@@ -1,25 +1,28 @@
 """Errands of the registry: what also touches token files, the settings file, or the keys in memory."""
 
 import errno
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
-from typing import cast
+from typing import TypeVar, cast
 
 from broker.edge.connection import Connection
 from broker.edge.hub import Hub
 from broker.edge.office import Office
 from broker.services import agents, credentials
 from broker.services import apply as applying
-from broker.services.callers import Caller, Rules
+from broker.services.callers import Caller
 from broker.services.replies import once
 from broker.store.tx import Tx
 from wire import agents as wire
 from wire.errors import Full, Invalid, QueenpostError, Unavailable
-from wire.fleet import Change, FleetApplied, FleetApply
+from wire.fleet import FleetApplied, FleetApply
 from wire.model import Result
-from wire.settings import Role, Settings
+from wire.settings import Limits, Role, Settings
 from wire.settings_file import read_settings
+
+T = TypeVar("T")
 
 
 async def add(office: Office, _hub: Hub, _line: Connection, caller: Caller, request: wire.AgentsAdd) -> Result:
@@ -83,12 +86,18 @@ async def renew_missing(office: Office) -> None:
 
 
 async def reload(office: Office) -> Mapping[str, bytes]:
-    """Take keys and roles over from the database into memory; gives the keys."""
+    """Take keys, roles and limits over from the database into memory; gives the keys."""
     known = await office.writer.run(credentials.load)
     office.keys.reload(known)
     rows = await office.writer.run(lambda tx: tx.all("agents.summaries", removed=0, name=None))
     office.roles = {row["name"]: cast("Role", row["role"]) for row in rows}
+    office.rules = replace(office.rules, limits=await office.writer.run(_limits))
     return known
+
+
+def _limits(tx: Tx) -> Limits:
+    row = tx.one("fleet.limits")
+    return Limits.model_validate_json(row["limits"]) if row else Limits()
 
 
 def _make(office: Office, names: Iterable[str]) -> dict[str, bytes]:
@@ -116,41 +125,50 @@ def _disk_may_refuse() -> Generator[None]:
 
 
 class _DryRun(QueenpostError):
-    """Takes the changes out of a transaction that is rolled back."""
+    """Takes the result out of a transaction that is rolled back."""
 
-    def __init__(self, changes: list[Change]) -> None:
+    def __init__(self, result: FleetApplied) -> None:
         super().__init__("dry run")
-        self.changes = changes
+        self.result = result
 
 
 async def apply(office: Office, _hub: Hub, _line: Connection, caller: Caller, request: FleetApply) -> Result:
     """Make the settings file true; an invalid file leaves the fleet as it was."""
     if office.config is None:
         raise Invalid("this fleet has no queenpost.toml; `queenpost init` writes one")
+    path = str(office.config)
     settings = read_settings(office.config, home=office.home.root)
-    async with office.registering:
-        changes = await apply_settings(office, caller, settings, dry_run=request.dry_run)
-    return FleetApplied(path=str(office.config), changes=changes)
 
+    def command(tx: Tx, tokens: dict[str, bytes]) -> FleetApplied:
+        return FleetApplied(path=path, changes=applying.apply(tx, caller, settings, tokens))
 
-async def apply_settings(office: Office, caller: Caller, settings: Settings, *, dry_run: bool) -> list[Change]:
-    """Apply settings in one transaction, with tokens for agents that have none."""
-    known = await office.writer.run(credentials.load)
-    missing = [f"agent:{name}" for name in settings.agents if f"agent:{name}" not in known]
+    def repeatable(tx: Tx, tokens: dict[str, bytes]) -> FleetApplied:
+        if request.dry_run:
+            raise _DryRun(command(tx, tokens))
+        return once(tx, caller, request, FleetApplied, lambda: command(tx, tokens))
+
     try:
-        made = _make(office, [] if dry_run else missing)
-        tokens = {name.removeprefix("agent:"): digest for name, digest in made.items()}
-
-        def command(tx: Tx) -> list[Change]:
-            changes = applying.apply(tx, caller, settings, tokens)
-            if dry_run:
-                raise _DryRun(changes)
-            return changes
-
-        changes = await office.writer.run(command)
+        return await _with_tokens(office, settings, repeatable, write=not request.dry_run)
     except _DryRun as exc:
-        return exc.changes
-    finally:
-        await _take_over(office, missing)
-    office.rules = Rules(settings.limits, office.rules.disk_free_bytes)
-    return changes
+        return exc.result
+
+
+async def apply_at_start(office: Office, settings: Settings) -> None:
+    """Make the settings true before anybody is let in."""
+    caller = Caller("operator", "operator")
+    await _with_tokens(office, settings, lambda tx, tokens: applying.apply(tx, caller, settings, tokens), write=True)
+
+
+async def _with_tokens(
+    office: Office, settings: Settings, command: Callable[[Tx, dict[str, bytes]], T], *, write: bool
+) -> T:
+    """Run a command that applies settings in one transaction, given the tokens of agents that had none."""
+    async with office.registering:
+        known = await office.writer.run(credentials.load)
+        missing = [f"agent:{name}" for name in settings.agents if f"agent:{name}" not in known]
+        try:
+            made = _make(office, missing if write else [])
+            tokens = {name.removeprefix("agent:"): digest for name, digest in made.items()}
+            return await office.writer.run(lambda tx: command(tx, tokens))
+        finally:
+            await _take_over(office, missing)

@@ -41,13 +41,14 @@ class Batch:
         return max((row["depth"] for row in self.rows), default=0)
 
 
-def choose(tx: Tx, agent: str, *, max_messages: int, max_bytes: int, joining: bool) -> Batch:
+def choose(tx: Tx, agent: str, *, max_messages: int, max_bytes: int, joining: bool, backing_off: bool = True) -> Batch:
     """Choose mail for a turn; at least one message where any is eligible, whatever its size.
 
     `joining`: the turn holds mail already, so mail that has to be alone is left for a later one.
+    `backing_off`: False where it is known that no mail in the fleet backs off, and none has to be looked for.
     """
     batch = Batch()
-    for row in _eligible(tx, agent, batch):
+    for row in _eligible(tx, agent, batch, backing_off=backing_off):
         if row["alone"] and (batch.rows or joining):
             break
         if batch.rows and (batch.bytes + row["bytes"] > max_bytes):
@@ -65,9 +66,10 @@ def choose(tx: Tx, agent: str, *, max_messages: int, max_bytes: int, joining: bo
     return batch
 
 
-def _eligible(tx: Tx, agent: str, batch: Batch) -> Iterator[Row]:
+def _eligible(tx: Tx, agent: str, batch: Batch, *, backing_off: bool) -> Iterator[Row]:
     """Ready mail in leasing order without what stands behind a back-off of its own pair."""
-    waits = {row["sender"]: row for row in tx.all("turns.backing_off", recipient=agent, now=tx.now_ms)}
+    resting = tx.all("turns.backing_off", recipient=agent, now=tx.now_ms) if backing_off else []
+    waits = {row["sender"]: row for row in resting}
     batch.backing_off = sum(row["n"] for row in waits.values())
     for row in tx.each("turns.ready", recipient=agent, now=tx.now_ms):
         ahead = waits.get(row["sender"]) if row["in_order"] else None
@@ -105,9 +107,9 @@ def count_out(tx: Tx, agent: str, rows: list[Row]) -> None:
 
 def lease(tx: Tx, turn: int, batch: Batch, call: str | None = None) -> None:
     """Lease the batch to an open turn; `call` names the take, so that a repeated one finds what it leased."""
-    ids = batch.ids
-    tx.run("turns.lease", turn=turn, ids=ids)
-    tx.run("turns.add_leases", turn=turn, ids=ids, call=call)
+    leases = [{"turn": turn, "delivery": row["delivery"], "call": call} for row in batch.rows]
+    tx.run_each("turns.lease", leases)
+    tx.run_each("turns.add_lease", leases)
     tx.revise_due()
 
 

@@ -5,6 +5,7 @@ Who may call an op at all stands in the op table and is checked at the edge.
 
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 
 from pydantic import TypeAdapter
 
@@ -18,11 +19,13 @@ STORED: TypeAdapter[AgentSettings] = TypeAdapter(AppliedSettings)
 ALWAYS_REACHABLE = frozenset({"manager", "operator"})
 
 
+@lru_cache(maxsize=1024)
 def settings_of(stored: str) -> AgentSettings:
     """Read applied settings as they are stored."""
     return STORED.validate_json(stored)
 
 
+@lru_cache(maxsize=1024)
 def allowed_recipients(stored_settings: str) -> frozenset[str] | None:
     """Give the allow-list of an agent; None is open, empty is only manager and operator."""
     allowed = json.loads(stored_settings).get("allowed_recipients")

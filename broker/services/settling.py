@@ -50,7 +50,8 @@ def close(tx: Tx, caller: Caller, request: TurnsClose) -> TurnsClosed:
     carried = _pick(rows, request.carry)
     own = [row for row in rows if row not in carried]
     _write_end(tx, turn["id"], request)
-    result = TurnsClosed(id=turn_id(turn["id"]))
+    # Every list is given: pydantic would make a deep copy of each default.
+    result = TurnsClosed(id=turn_id(turn["id"]), acked=[], given_back=[], dead=[], held=[])
     if request.outcome == "completed":
         result = _ack(tx, turn, own, result)
     elif is_counted(request.outcome, begun=request.begun):
@@ -106,9 +107,13 @@ def _messages(rows: list[Row]) -> list[str]:
 
 def _ack(tx: Tx, turn: Row, rows: list[Row], result: TurnsClosed) -> TurnsClosed:
     if rows:
-        tx.run("turns.ack", turn=turn["id"], ids=_deliveries(rows), now=tx.now_ms)
+        _settle_leases(tx, turn["id"], rows)
         leasing.count_out(tx, turn["agent"], rows)
     return result.model_copy(update={"acked": _messages(rows)})
+
+
+def _settle_leases(tx: Tx, turn: int, rows: list[Row]) -> None:
+    tx.run_each("turns.ack", [{"turn": turn, "delivery": row["delivery"], "now": tx.now_ms} for row in rows])
 
 
 def _return(tx: Tx, rows: list[Row], result: TurnsClosed) -> TurnsClosed:
@@ -254,7 +259,7 @@ def settle_rows(tx: Tx, agent: str, turn: int, rows: list[Row]) -> None:
         tx.run("turns.move", turn=finished, ids=ids)
         tx.run("turns.add_leases", turn=finished, ids=ids, call=None)
         tx.run("turns.shrink", turn=turn, messages=len(rows), bytes=sum(row["bytes"] for row in rows))
-    tx.run("turns.ack", turn=finished, ids=_deliveries(rows), now=tx.now_ms)
+    _settle_leases(tx, finished, rows)
     if not remaining:
         _end(tx, turn, "completed", "settled by the session")
     leasing.count_out(tx, agent, rows)

@@ -42,10 +42,16 @@ def open_turn(tx: Tx, caller: Caller, request: TurnsOpen) -> TurnsOpened | None:
     holder = holder_of(tx, caller)
     if holder["turn"] is not None:
         return TurnsOpened(turn=again(tx, holder))
-    if holder["paused"] or holder["state"] != "active":
+    if holder["paused"] or holder["state"] != "active" or not holder["has_mail"]:
         return None
-    most = settings_of(holder["settings"]).batch_max
-    batch = leasing.choose(tx, caller.name, max_messages=most, max_bytes=BATCH_BYTES, joining=False)
+    batch = leasing.choose(
+        tx,
+        caller.name,
+        max_messages=settings_of(holder["settings"]).batch_max,
+        max_bytes=BATCH_BYTES,
+        joining=False,
+        backing_off=bool(holder["fleet_backs_off"]),
+    )
     leasing.hold_broken(tx, caller.name, batch)
     if not batch.rows:
         return None

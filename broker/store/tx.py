@@ -6,7 +6,7 @@ It knows nothing of savepoints, batches and threads; `broker.store.transaction` 
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,6 +80,11 @@ class Tx:
         changed = self._execute(query, params).rowcount
         # sqlite3 counts no rows for a statement that begins with WITH.
         return changed if changed >= 0 else self._connection.total_changes - before
+
+    def run_each(self, query: str, rows: Sequence[Mapping[str, SqlValue]]) -> int:
+        """Change something once for each set of parameters, as one statement; gives how many rows were changed."""
+        self.statements += 1
+        return self._connection.executemany(self._queries[query], rows).rowcount
 
     def insert(self, query: str, **params: SqlValue) -> int:
         """Insert one row; gives its rowid.

@@ -1,9 +1,12 @@
 -- holder --
--- The agent with its epoch and, if there is one, its open turn.
+-- The agent with its epoch and, if there is one, its open turn; whether it has mail, and whether anybody's backs off.
 SELECT a.name, a.role, a.state, a.settings, a.paused, a.epoch, a.instance, a.attended, a.inbox_messages,
        t.id AS turn, t.epoch AS turn_epoch, t.attended AS turn_attended, t.alone AS turn_alone,
        t.messages AS turn_messages, t.bytes AS turn_bytes, t.depth AS turn_depth, t.carried_from,
-       EXISTS (SELECT 1 FROM turns l WHERE l.agent = a.name AND l.state = 'lapsed') AS has_lapsed
+       EXISTS (SELECT 1 FROM turns l WHERE l.agent = a.name AND l.state = 'lapsed') AS has_lapsed,
+       EXISTS (SELECT 1 FROM deliveries r WHERE r.recipient = a.name AND r.state = 'ready') AS has_mail,
+       EXISTS (SELECT 1 FROM deliveries b INDEXED BY deliveries_backing_off WHERE b.state = 'ready' AND b.ready_at > 0)
+           AS fleet_backs_off
 FROM agents a LEFT JOIN turns t ON t.agent = a.name AND t.state = 'open'
 WHERE a.name = :agent;
 
@@ -34,13 +37,19 @@ INSERT INTO turns (agent, epoch, attended, state, alone, carried_from, messages,
 VALUES (:agent, :epoch, :attended, 'open', :alone, :carried_from, :messages, :bytes, :depth, :lease_until, :now);
 
 -- lease --
--- Lease the deliveries in the JSON list :ids to :turn; counts the attempt.
-UPDATE deliveries SET state = 'leased', turn = :turn, attempt = attempt + 1
-WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'ready';
+-- Lease one delivery to :turn; counts the attempt.
+UPDATE deliveries SET state = 'leased', turn = :turn, attempt = attempt + 1 WHERE id = :delivery AND state = 'ready';
 
 -- move --
 -- Hand leased deliveries over to another turn, attempt unchanged.
 UPDATE deliveries SET turn = :turn WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'leased';
+
+-- add_lease --
+-- Write down that :turn holds one delivery at its present attempt, perhaps again.
+INSERT INTO leases (turn, delivery, attempt, call)
+SELECT :turn, d.id, d.attempt, :call FROM deliveries d WHERE d.id = :delivery
+ON CONFLICT (delivery, turn) DO UPDATE SET id = (SELECT max(l.id) + 1 FROM leases l),
+    attempt = excluded.attempt, call = excluded.call, given_back = 0;
 
 -- add_leases --
 -- Write down that :turn holds the deliveries in the JSON list :ids, in that order, at their present attempt. What it
@@ -95,9 +104,8 @@ SELECT agent, epoch, 1, 'closed', 'completed', 1, id, :messages, depth, lease_un
 FROM turns WHERE id = :turn;
 
 -- ack --
--- Settle leased deliveries as handled in :turn.
-UPDATE deliveries SET state = 'acked', turn = :turn, settled_at = :now
-WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'leased';
+-- Settle a leased delivery as handled in :turn.
+UPDATE deliveries SET state = 'acked', turn = :turn, settled_at = :now WHERE id = :delivery AND state = 'leased';
 
 -- back --
 -- Make leased deliveries ready again at their old place; nothing counts.

@@ -18,7 +18,7 @@ MOUNTINFO = """\
 21 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
 40 21 0:35 / /mnt/my\\040disk rw,relatime - nfs4 server:/export rw,vers=4.2
 41 21 0:36 / /mnt/share rw - cifs //server/share rw
-42 21 0:37 / /home/me/remote rw,nosuid shared:7 master:3 - fuse.sshfs me@host:/ rw
+42 21 0:37 / /srv/remote rw,nosuid shared:7 master:3 - fuse.sshfs me@host:/ rw
 43 21 0:38 / /overlay rw - fuse.fuse-overlayfs fuse-overlayfs rw
 44 41 0:39 / /mnt/share/local rw - tmpfs tmpfs rw
 45 21 0:40 / /mnt/c rw - 9p C:\\134 rw
@@ -44,7 +44,7 @@ def lock_nothing(*_: object) -> None:
         ("/mnt/share", "cifs"),
         ("/mnt/shared", None),
         ("/mnt/share/local/home", None),
-        ("/home/me/remote/fleet", "fuse.sshfs"),
+        ("/srv/remote/fleet", "fuse.sshfs"),
         ("/overlay/home", None),
         ("/mnt/c/Users", "9p"),
     ],
@@ -65,7 +65,7 @@ def test_on_macos_what_is_not_local_is_a_network() -> None:
     """Ours: by what `mount` prints."""
     mounts = parse_macos(MACOS)
     assert network_kind(Path("/Volumes/share/fleet"), mounts) == "smbfs"
-    assert network_kind(Path("/Users/me"), mounts) is None
+    assert network_kind(Path("/opt/fleet"), mounts) is None
 
 
 def test_a_link_is_followed_to_where_the_home_lies(tmp_path: Path) -> None:

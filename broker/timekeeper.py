@@ -14,7 +14,6 @@ from broker.edge.hub import Hub
 from broker.edge.office import Office
 from broker.services import notices, replies, wakeups
 from broker.services.callers import OPERATOR
-from broker.store.tx import Tx
 from wire.errors import QueenpostError
 from wire.fleet import Push
 from wire.logs import get_logger
@@ -52,8 +51,9 @@ class Timekeeper:
         next_round_ms = clock.now_ms()
         while True:
             if clock.now_ms() >= next_round_ms:
-                next_round_ms = clock.now_ms() + int(ROUND_S * 1000)
                 await self._guarded(self.round)
+                # Behind the round, which may set the clock.
+                next_round_ms = clock.now_ms() + int(ROUND_S * 1000)
             if self.due_ms is not None and self.due_ms <= clock.now_ms():
                 await self._guarded(self.do_what_is_due)
             await self._wait_until(min(next_round_ms, self.due_ms or next_round_ms))
@@ -90,17 +90,14 @@ class Timekeeper:
             log.warning("machine_was_suspended", seconds=(asleep_ms - self.asleep_ms) // 1000)
             office.watch.restart()
             await office.writer.run(wakeups.rearm)
-        step_ms = clock.wall_ms() - clock.now_ms()
-        if abs(step_ms) > CLOCK_STEP_MS:
-            await office.writer.run(partial(self._set_clock, step_ms=step_ms))
+        if abs(clock.wall_ms() - clock.now_ms()) > CLOCK_STEP_MS:
+            # Not inside the command, which may be run again. What commits in between sees the new time and old
+            # leases, and nobody but this task lets leases lapse.
+            step_ms = clock.re_anchor()
+            log.warning("clock_was_set", step_s=step_ms // 1000)
+            office.watch.restart()
+            await office.writer.run(partial(wakeups.clock_was_set, step_ms=step_ms))
         self.asleep_ms = clock.now_ms() - clock.awake_ms()
-
-    def _set_clock(self, tx: Tx, step_ms: int) -> None:
-        """In the writer, so that no command sees half of it."""
-        self.office.clock.re_anchor()
-        tx.now_ms = self.office.clock.now_ms()
-        wakeups.clock_was_set(tx, step_ms)
-        tx.log("clock_was_set", step_s=step_ms // 1000)
 
     def _look_at_disk(self) -> None:
         try:

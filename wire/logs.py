@@ -10,6 +10,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from time import time
 from typing import TextIO
 
 from wire.log_handlers import OURS, ConsoleHandler, FileHandler
@@ -56,15 +57,26 @@ class Log:
     def _write(self, level: int, event: str, fields: dict[str, object], *, exc_info: bool = False) -> None:
         if self._logger.isEnabledFor(level):
             bound = _bound.get()
-            # Made by hand: stdlib would walk the stack for the name of our caller, which no line shows.
-            record = _Record(self._logger.name, level, "", 0, event, (), sys.exc_info() if exc_info else None)
-            record.fields = {**bound, **fields} if bound else fields
-            self._logger.handle(record)
+            fields = {**bound, **fields} if bound else fields
+            self._logger.handle(_Record(self._logger.name, level, event, fields, exc_info=exc_info))
+
+
+_BLANK = vars(logging.LogRecord("", 0, "", 0, "", (), None))
 
 
 class _Record(logging.LogRecord):
-    fields: Mapping[str, object]
-    """What varies."""
+    """A record without what no line shows: stdlib would look for our caller on the stack, and at thread and process."""
+
+    def __init__(self, name: str, level: int, event: str, fields: Mapping[str, object], *, exc_info: bool) -> None:
+        self.__dict__.update(_BLANK)
+        self.name = name
+        self.levelno = level
+        self.levelname = logging.getLevelName(level)
+        self.msg = event
+        self.created = time()
+        self.exc_info = sys.exc_info() if exc_info else None
+        self.fields = fields
+        """What varies."""
 
 
 def get_logger(name: str) -> Log:

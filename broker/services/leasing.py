@@ -31,11 +31,6 @@ class Batch:
     backing_off: int = 0
 
     @property
-    def ids(self) -> str:
-        """The chosen deliveries as a JSON list."""
-        return json.dumps([row["delivery"] for row in self.rows])
-
-    @property
     def depth(self) -> int:
         """The highest causal depth in the batch."""
         return max((row["depth"] for row in self.rows), default=0)

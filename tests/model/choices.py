@@ -1,0 +1,82 @@
+"""What acts choose from, how often each act comes, and how a drawn number chooses."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from wire.settings import AgentSettings, Limits
+from wire.turns import Outcome
+
+T = TypeVar("T")
+
+NAMES = ("alice", "bob", "carol", "dora", "boss")
+ADDRESSES = (*NAMES, *("alice", "bob") * 3, "carol", "manager", "operator", "operator", "nobody")
+LONG_BODIES = ("x" * 8000, "x" * 12_000, "x" * 24_500, "x" * 25_000)
+"""Three fit into a batch, two do, only one whatever its size; the last is refused."""
+SECONDS = (0.5, 1, 4, 15, 16, 30, 59.999, 60, 64, 180, 256, 600, 3600, 0.001, 5, 90_000)
+STEPS_MS = (-7_776_000_000, -3_600_000, -1000, 1000, 3_600_000, 7_776_000_000)
+OUTCOMES: tuple[Outcome, ...] = (
+    "completed", "completed", "completed", "completed", "completed", "crashed", "crashed", "hung", "context_full",
+    "max_turns", "interrupted", "rate_limited", "stopped", "offline", "crashed", "lapsed",
+)  # fmt: skip
+LIMITS = (
+    Limits(),
+    Limits(inbox_messages=3, send_burst=4, send_per_minute=60.0),
+    Limits(inbox_messages=6, inbox_bytes=16_000, send_burst=30),
+)
+LISTS: tuple[list[str] | None, ...] = (None, None, [], ["alice"], ["bob", "carol"])
+FILES: tuple[dict[str, AgentSettings], ...] = (
+    {},
+    {"dora": AgentSettings()},
+    {"dora": AgentSettings(batch_max=1), "emil": AgentSettings(allowed_recipients=[])},
+    {"emil": AgentSettings(allowed_recipients=["dora"]), "dora": AgentSettings(batch_max=2)},
+    {"alice": AgentSettings()},
+    {"emil": AgentSettings(role="manager"), "dora": AgentSettings()},
+    {"emil": AgentSettings(), "dora": AgentSettings(role="manager")},
+)
+
+MAIL = {"send": 14, "broadcast": 2, "retry": 3}
+TURNS = {"open": 8, "park_open": 6, "close": 12, "renew": 1, "resume": 2, "give_back": 4}
+TAKING = {"take": 8, "park_take": 3}
+ATTENDED = {"settle": 6, "attach_session": 4}
+HOLDERS = {"attach": 6, "detach": 2, "lose": 3}
+TIME = {"advance": 8, "suspend": 1, "set_clock": 1, "restart": 2}
+OPERATOR = {"pause": 2, "unpause": 2, "add": 2, "remove": 1, "apply": 2, "requeue": 3, "discard": 1, "ack": 2}
+CHANCE = {"withdraw": 2, "damage": 1, "age": 3}
+
+MIXES: tuple[dict[str, int], ...] = (
+    MAIL | TURNS | TAKING | ATTENDED | HOLDERS | TIME | OPERATOR | CHANCE,
+    MAIL | TURNS | {"attach": 2, "advance": 6, "age": 4, "requeue": 4, "discard": 1},
+    MAIL | TAKING | ATTENDED | {"give_back": 4, "close": 3, "lose": 2, "advance": 3, "resume": 4},
+    MAIL | TURNS | TAKING | {"attach": 5, "lose": 3, "detach": 2, "advance": 6, "restart": 4, "age": 2},
+    MAIL | TURNS | OPERATOR | {"attach": 3, "advance": 2, "damage": 3},
+    {"send": 20, "open": 6, "park_open": 6, "take": 6, "close": 5, "give_back": 3, "attach": 2, "park_take": 4},
+)
+"""Which acts a run is made of, and how often each; drawn once, so that runs differ in kind."""
+SLOTS = 128
+
+
+def table_of(mix: dict[str, int]) -> list[str]:
+    """Spread a mix over the slots that a number's first digit chooses from."""
+    total = sum(mix.values())
+    names = [name for name, weight in mix.items() for _ in range(max(1, weight * SLOTS // total))]
+    return (names * 2)[:SLOTS] if len(names) < SLOTS else names[:SLOTS]
+
+
+class Digits:
+    """A number, digit by digit, each in the base that is asked for; when it is used up, its scrambled self follows."""
+
+    def __init__(self, number: int) -> None:
+        self._rest = number | 1 << 24
+        self._more = number
+
+    def below(self, base: int) -> int:
+        """Take the next digit."""
+        if self._rest < base:
+            self._more = (self._more * 6_364_136_223_846_793_005 + 1_442_695_040_888_963_407) % 2**64
+            self._rest = self._more >> 16 | 1 << 48
+        self._rest, digit = divmod(self._rest, base)
+        return digit
+
+    def pick(self, choices: Sequence[T]) -> T:
+        """Choose by the next digit."""
+        return choices[self.below(len(choices))]

@@ -33,7 +33,7 @@ ifneq ($(shell cat $(VENV)/made-for 2>/dev/null; $(PY) -c 'print(" runs")' 2>/de
 endif
 endif
 
-.PHONY: help demo check test features lint formatted types arrows nix format bench schema lock run dev clean
+.PHONY: help demo check test torture features lint formatted types arrows nix format bench schema lock run dev clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9]*:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
@@ -68,6 +68,9 @@ nix: ## parse the nix files, where nix is installed
 
 test: dev ## the tests (PYTEST_ARGS='-k inbox -n 0')
 	@$(VENV)/bin/pytest -q -n auto --maxprocesses 8 --dist loadfile --inline-snapshot=disable -m 'not e2e and not torture' $(PYTEST_ARGS)
+
+torture: dev ## the same with more force: every step of the loop killed five times (PYTEST_ARGS)
+	@$(VENV)/bin/pytest -q -n 2 --maxprocesses 8 --inline-snapshot=disable -m torture $(PYTEST_ARGS)
 
 features: dev ## write into docs/features.md which tests show which row
 	@$(PY) -m tests.architecture.features --write

@@ -4,8 +4,9 @@ import os
 from pathlib import Path
 
 from console.cli.options import Options
+from console.cli.screen import warn
 from wire.errors import QueenpostError
-from wire.home import Home, find_home
+from wire.home import CONFIG_NAME, LOCAL_NAME, Home, find_home
 
 
 def home_of(options: Options) -> Home:
@@ -15,9 +16,17 @@ def home_of(options: Options) -> Home:
         Invalid: none can be found. Denied: others may write to it.
     """
     home = find_home(str(options.home) if options.home else None, os.environ, Path.cwd())
+    if _passes_by(options, home):
+        warn(f"{CONFIG_NAME} in this folder is not used; `queenpost init --here` makes the folder a fleet")
     if home.root.exists():
         home.check()
     return home
+
+
+def _passes_by(options: Options, home: Home) -> bool:
+    """Say whether the caller stands beside settings that the fleet of the user does not read."""
+    named = options.home or options.config or os.environ.get("QUEENPOST_HOME")
+    return not named and home.root.name != LOCAL_NAME and (Path.cwd() / CONFIG_NAME).exists()
 
 
 def config_of(options: Options, home: Home) -> Path | None:

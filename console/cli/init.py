@@ -22,20 +22,28 @@ def init(options: Options, here: bool) -> None:
     if here and options.home:
         raise click.UsageError("--here and --home name two places; choose one")
     home = Home(Path.cwd() / LOCAL_NAME) if here else home_of(options)
-    path = _free_place(options, home)
+    kept = None if home.root.exists() else _found(options, home)
+    path = kept or _free_place(options, home)
     home.create()
-    _write(path, files("console.cli").joinpath("starter.toml").read_text(encoding="utf-8"))
+    if kept is None:
+        _write(path, files("console.cli").joinpath("starter.toml").read_text(encoding="utf-8"))
     if options.json:
         print_json({"home": str(home.root), "config": str(path)})
         return
-    click.echo(f"wrote {bold(tilde(path))}, for the fleet {home.fleet_name} in {tilde(home.root)}")
+    did = "wrote" if kept is None else "kept"
+    click.echo(f"{did} {bold(tilde(path))}, for the fleet {home.fleet_name} in {tilde(home.root)}")
     elsewhere = "" if here or not options.home else f" --home {options.home}"
     click.echo(f"next: edit it, then `queenpost{elsewhere} up`")
 
 
-def _free_place(options: Options, home: Home) -> Path:
+def _found(options: Options, home: Home) -> Path | None:
     found = home.config(str(options.config) if options.config else None)
-    if found is not None and found.exists():
+    return found if found is not None and found.exists() else None
+
+
+def _free_place(options: Options, home: Home) -> Path:
+    found = _found(options, home)
+    if found is not None:
         raise Conflict(f"{found} is there already and stays as it is; edit it, then `queenpost up` or `apply`")
     if options.config:
         return options.config.absolute()

@@ -205,6 +205,11 @@ def test_settling_needs_an_attended_turn(office: FakeOffice, bob: Caller) -> Non
     assert office.contents() == before
 
 
+def test_settling_for_an_agent_that_never_was_changes_nothing(office: FakeOffice) -> None:
+    """Ours: a hook may outlive its fleet."""
+    assert office.settle(by_token("nobody")).acked == []
+
+
 def test_a_session_that_was_succeeded_settles_nothing(office: FakeOffice, session: Caller) -> None:
     """[P14] DESIGN 5.7: a late ack changes nothing, also where the agent's token would allow it."""
     office.taken(session)

@@ -171,8 +171,10 @@ async def test_a_foreign_message_looks_like_an_unknown_one(office: FakeOffice, m
 async def test_a_recipient_sees_its_own_copy_only(office: FakeOffice) -> None:
     """DESIGN 5.12: who else got a broadcast, and how far they are, is the sender's to know."""
     office.send(OWN, "*")
+    office.opened(office.harness("carol"))
     story = await explained(office, "m1", by_token("bob"))
     assert [copy.recipient for copy in story.deliveries] == ["bob"]
+    assert events(story) == ["accepted"]
     assert [copy.recipient for copy in (await explained(office, "m1", OWN)).deliveries] == ["bob", "boss", "carol"]
 
 

@@ -316,3 +316,55 @@ def test_operator_mail_that_comes_during_a_turn_is_taken_first(office: FakeOffic
     mail_to(office, "bob", 2)
     urgent = office.send(OPERATOR_CALLER, "bob").id
     assert [mail.id for mail in office.taken(bob, turn.id, 2).mail] == [urgent, "m2"]
+
+
+# --- take, again ------------------------------------------------------------------------------------
+
+
+def test_a_repeated_take_finds_its_mail_again(office: FakeOffice, bob: Caller) -> None:
+    """[P01] DESIGN 4, 5.3: its first answer was lost with the link; else nobody would ever have seen that mail."""
+    mail_to(office, "bob", 1)
+    turn = office.opened(bob)
+    mail_to(office, "bob", 4)
+    first = office.take(bob, turn.id, 2, "call-1")
+    other = office.take(bob, turn.id, 1, "call-2")
+    before = office.contents()
+    again = office.take(bob, turn.id, 2, "call-1")
+    assert first is not None
+    assert other is not None
+    assert again is not None
+    assert [mail.id for mail in first.mail] == ["m2", "m3"]
+    assert [mail.id for mail in other.mail] == ["m4"]
+    assert (again.turn, again.mail, again.waiting) == (turn.id, first.mail, 1)
+    assert office.contents() == before
+
+
+def test_a_repeated_take_of_a_session_opens_no_second_turn(office: FakeOffice) -> None:
+    """DESIGN 4, 5.4: the same for the first taking recv, which opened the turn."""
+    mail_to(office, "bob", 2)
+    session = office.session("bob")
+    first = office.take(session, None, 1, "call-1")
+    assert office.take(session, None, 1, "call-1") == first
+    assert office.states("bob") == {"m1": "leased", "m2": "ready"}
+
+
+def test_a_take_that_was_given_back_takes_anew(office: FakeOffice, bob: Caller) -> None:
+    """DESIGN 5.3: what left the turn is not of that call any more."""
+    mail_to(office, "bob", 1)
+    turn = office.opened(bob)
+    mail_to(office, "bob", 1)
+    office.take(bob, turn.id, 1, "call-1")
+    office.give_back(bob, turn.id, "m2")
+    again = office.take(bob, turn.id, 1, "call-1")
+    assert again is not None
+    assert [(mail.id, mail.attempt) for mail in again.mail] == [("m2", 2)]
+
+
+def test_a_repeated_take_does_not_outlive_its_turn(office: FakeOffice, bob: Caller) -> None:
+    """DESIGN 5.3: the mail is settled with the turn."""
+    mail_to(office, "bob", 1)
+    turn = office.opened(bob)
+    mail_to(office, "bob", 1)
+    office.take(bob, turn.id, 1, "call-1")
+    office.close(bob, turn.id)
+    refused(office, Closed, lambda: office.take(bob, turn.id, 1, "call-1"))

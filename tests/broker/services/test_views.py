@@ -58,6 +58,21 @@ async def test_a_listing_has_pages(office: FakeOffice) -> None:
     assert ([item.id for item in rest.items], rest.more) == (["m4", "m5"], False)
 
 
+async def test_a_page_fits_into_a_frame(office: FakeOffice) -> None:
+    """DESIGN 4: cut by bytes as well as by number; at least one letter, and none is skipped."""
+    for number in range(8):
+        office.send(OWN, "operator", f"{number}" * 24_000)
+    seen: list[str] = []
+    async with office.reading() as reader:
+        more = True
+        while more:
+            page = await views.list_inbox(reader, OPERATOR_CALLER, InboxList(after=seen[-1] if seen else None))
+            assert 0 < sum(len(item.body) for item in page.items) <= views.PAGE_BYTES
+            seen += [item.id for item in page.items]
+            more = page.more
+    assert seen == [f"m{number}" for number in range(1, 9)]
+
+
 async def test_an_agent_sees_only_its_own_inbox(office: FakeOffice) -> None:
     """DESIGN 4: ownership; the operator sees each, and an unknown one is an error."""
     async with office.reading() as reader:

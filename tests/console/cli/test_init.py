@@ -50,12 +50,26 @@ def _is_example(line: str) -> bool:
 
 
 def test_init_never_overwrites(project: Path) -> None:
-    """Ours: exit 1, and the file as it was."""
+    """Ours: settings that were written by hand get a home; a second time it is refused with exit 1."""
     (project / "queenpost.toml").write_text("# mine\n")
+    first = CliRunner().invoke(main, ["init", "--here"])
+    assert first.exit_code == 0
+    assert "kept" in first.stdout
+    assert (project / ".queenpost").is_dir()
     result = CliRunner().invoke(main, ["init", "--here"])
     assert result.exit_code == 1
     assert "stays as it is" in result.stderr
     assert (project / "queenpost.toml").read_text() == "# mine\n"
+
+
+def test_settings_beside_no_home_are_not_passed_by_in_silence(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ours: whoever wrote a file here and runs the fleet of the user is told so. [P10]"""
+    monkeypatch.setenv("XDG_STATE_HOME", str(project / "state"))
+    monkeypatch.delenv("QUEENPOST_HOME", raising=False)
+    (project / "queenpost.toml").write_text("# mine\n")
+    result = CliRunner().invoke(main, ["status"])
+    assert "queenpost init --here" in result.stderr
+    assert "no broker runs" in result.stderr
 
 
 def test_init_elsewhere_puts_the_file_into_the_home(project: Path) -> None:

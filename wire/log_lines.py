@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from wire.escaping import escape
 
@@ -18,6 +18,10 @@ _DIM = "2"
 _COLOURS = {"debug": _DIM, "info": "32", "warning": "33", "error": "31", "critical": "31"}
 
 
+LONGEST_VALUE = 200
+"""A line is for a person; the file has all of it."""
+
+
 def render_line(record: Mapping[str, Any], *, colour: bool, now: datetime) -> str:
     """Give one line without its end: time, level, who, event in words, key=value.
 
@@ -25,7 +29,9 @@ def render_line(record: Mapping[str, Any], *, colour: bool, now: datetime) -> st
     """
     level = _word(record.get("level", "?"))
     fields = " ".join(
-        f"{_paint(_word(key) + '=', _DIM, colour)}{_value(value)}" for key, value in record.items() if key not in _FRAME
+        f"{_paint(_word(key) + '=', _DIM, colour)}{_value(value)}"
+        for key, value in record.items()
+        if key not in _FRAME and value is not None
     )
     parts = (
         _paint(_time(record.get("time"), now), _DIM, colour),
@@ -57,7 +63,10 @@ def _word(value: object) -> str:
 def _value(value: object) -> str:
     if isinstance(value, str) and _PLAIN.fullmatch(value):
         return value
-    return escape(json.dumps(value, ensure_ascii=False, default=str))
+    if isinstance(value, list):
+        return ",".join(_value(item) for item in cast("list[object]", value)) or "none"
+    text = escape(json.dumps(value, ensure_ascii=False, default=str))
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
 
 
 def _paint(text: str, code: str, colour: bool) -> str:

@@ -3,7 +3,7 @@
 An epoch belongs to an instance, not to a connection: the same instance comes back to its turns.
 """
 
-from broker.services import settling
+from broker.services import leasing, settling
 from broker.services.callers import Caller
 from broker.services.policy import settings_of
 from broker.store.tx import Row, Tx
@@ -124,6 +124,7 @@ def connection_ended(tx: Tx, agent: str, instance: str, *, local: bool) -> None:
         return
     if row["attended"] and local:
         leave(tx, agent, "the session's connection ended")
-    else:
-        tx.run("agents.lose", name=agent, instance=instance, now=tx.now_ms)
+    elif tx.run("agents.lose", name=agent, instance=instance, now=tx.now_ms):
+        tx.run("turns.rearm_one", agent=agent, lease_until=leasing.lease_until(tx))
+        tx.revise_due()
         tx.log("agent_link_lost", agent=agent)

@@ -287,9 +287,12 @@ def release(tx: Tx, agent: str, rows: list[Row], *, restarted: bool) -> None:
     tx.woke(agent)
 
 
-def lapse(tx: Tx, agent: str, turn: int) -> None:
-    """A lease ran out: the mail is ready again, the turn can still be resumed while nobody has leased it."""
+def lapse(tx: Tx, agent: str, turn: int, *, attended: bool) -> None:
+    """A lease ran out: the mail is ready again, the turn can still be resumed while nobody has leased it.
+
+    It counts as the death of a harness; a session that fell silent is none.
+    """
     rows = tx.all("turns.leased", turn=turn)
     tx.run("turns.lapse", turn=turn)
-    release(tx, agent, rows, restarted=True)
+    release(tx, agent, rows, restarted=not attended)
     tx.log("turn_lapsed", agent=agent, turn=turn_id(turn), given_back=len(rows))

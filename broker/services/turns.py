@@ -262,7 +262,8 @@ def retake(tx: Tx, turn: Row, open_turn_now: int | None) -> None:
     untouched = all(row["state"] == "ready" and row["attempt"] == row["now_attempt"] for row in rows)
     if open_turn_now is not None or not rows or not untouched:
         raise Stale(f"turn {turn_id(turn['id'])} lapsed and its mail went to a later turn")
-    tx.run("turns.retake", turn=turn["id"], ids=json.dumps([row["delivery"] for row in rows]))
+    ids = json.dumps([row["delivery"] for row in rows])
+    tx.run("turns.retake", turn=turn["id"], ids=ids, deaths=0 if turn["attended"] else 1)
     tx.run("turns.reopen", turn=turn["id"], lease_until=leasing.lease_until(tx))
     tx.revise_due()
     tx.log("turn_resumed", agent=turn["agent"], turn=turn_id(turn["id"]))

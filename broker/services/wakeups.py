@@ -44,7 +44,7 @@ def next_due(tx: Tx) -> int | None:
 def run_due(tx: Tx) -> None:
     """Do what is due: lapse turns whose lease ran out, end back-offs. Harmless when nothing is."""
     for row in tx.all("turns.expired", now=tx.now_ms):
-        settling.lapse(tx, row["agent"], row["id"])
+        settling.lapse(tx, row["agent"], row["id"], attended=bool(row["attended"]))
     rested = tx.all("turns.rested", now=tx.now_ms)
     if rested:
         tx.run("turns.end_backoff", now=tx.now_ms)

@@ -265,7 +265,7 @@ def _retake(paper: Paper, agent: Agent, turn: Turn) -> None:
     if paper.open_turn(agent) is not None or not mine or not untouched:
         refuse("stale")
     for copy in mine:
-        copy.state, copy.turn, copy.restarts = "leased", turn.id, max(copy.restarts - 1, 0)
+        copy.state, copy.turn, copy.restarts = "leased", turn.id, max(copy.restarts - (not turn.attended), 0)
         paper.releases -= 1
     turn.state, turn.lease_until = "open", paper.now + LEASE_MS
 

@@ -63,6 +63,9 @@ def connection_ended(paper: Paper, caller: Caller, *, local: bool) -> Answer:
         paper.vacate(agent)
     elif agent.lost_at is None:
         agent.lost_at = paper.now
+        turn = paper.open_turn(agent)
+        if turn is not None:
+            turn.lease_until = paper.now + LEASE_MS
     return None
 
 
@@ -240,7 +243,7 @@ def run_due(paper: Paper) -> Answer:
     for turn in sorted(over, key=lambda turn: (turn.lease_until, turn.id)):
         held = turn.held
         turn.state = "lapsed"
-        paper.back(held, died=True)
+        paper.back(held, died=not turn.attended)
     for copy in paper.copies:
         if copy.state == "ready" and 0 < copy.ready_at <= paper.now:
             copy.ready_at = 0

@@ -15,7 +15,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.model.machine import PostOfficeMachine
 
-STEPS = 150_000
+STEPS = 200_000
 """What `make check` does, in about a minute and a half."""
 STEPS_ON_DISK = 4000
 """On a real file each commit waits for the disk."""

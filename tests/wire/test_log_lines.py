@@ -59,14 +59,21 @@ def test_colours_are_there_when_asked_for() -> None:
         ("\x1b[2J", '"\\u001b[2J"'),
         ("\u202eabc", '"\\u{202e}abc"'),
         ("\udc80", '"\\u{dc80}"'),
-        (["m1", "m2"], '["m1", "m2"]'),
+        (["m1", "m2"], "m1,m2"),
+        (["two words", "m2"], '"two words",m2'),
+        ([], "none"),
         ({"a": None}, '{"a": null}'),
-        (None, "null"),
+        ("a b" * 100, '"' + ("a b" * 100)[:199] + "…"),
     ],
 )
 def test_a_value_can_neither_break_the_line_nor_move_the_cursor(value: object, shown: str) -> None:
     """Ours: names and reasons come from models and other people's programs."""
     assert line(turn_id=value).endswith(f"turn_id={shown} wait_s=0.25")
+
+
+def test_what_has_no_value_is_left_out() -> None:
+    """Ours: a line is for a person."""
+    assert "turn_id" not in line(turn_id=None)
 
 
 def test_a_traceback_stays_in_the_file() -> None:

@@ -147,7 +147,7 @@ WHERE id = :turn AND agent = :agent AND state = 'open' AND epoch = :epoch;
 
 -- expired --
 -- Open turns whose lease ran out.
-SELECT id, agent FROM turns WHERE state = 'open' AND lease_until <= :now ORDER BY lease_until LIMIT 100;
+SELECT id, agent, attended FROM turns WHERE state = 'open' AND lease_until <= :now ORDER BY lease_until LIMIT 100;
 
 -- lapse --
 -- The lease ran out: the turn may still be resumed.
@@ -168,13 +168,17 @@ FROM leases l JOIN deliveries d ON d.id = l.delivery
 WHERE l.turn = :turn AND l.given_back = 0;
 
 -- retake --
--- Give a lapsed turn its deliveries back, attempt unchanged; the death that was counted did not happen.
-UPDATE deliveries SET state = 'leased', turn = :turn, restarts = max(restarts - 1, 0)
+-- Give a lapsed turn its deliveries back, attempt unchanged; the :deaths that were counted did not happen.
+UPDATE deliveries SET state = 'leased', turn = :turn, restarts = max(restarts - :deaths, 0)
 WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'ready';
 
 -- reopen --
 -- Open a lapsed turn again.
 UPDATE turns SET state = 'open', lease_until = :lease_until WHERE id = :turn AND state = 'lapsed';
+
+-- rearm_one --
+-- Give the open turn of :agent a fresh lease: its holder may come back.
+UPDATE turns SET lease_until = :lease_until WHERE agent = :agent AND state = 'open';
 
 -- rearm --
 -- Give every open turn a fresh lease: after a broker start, a suspend, or a clock that was set.

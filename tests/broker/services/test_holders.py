@@ -161,6 +161,21 @@ def test_a_harness_that_lost_its_connection_keeps_its_turn(office: FakeOffice, b
     assert office.state("m1", "bob") == "leased"
 
 
+def test_a_lost_link_gives_an_open_turn_60_s_more(office: FakeOffice, bob: Caller) -> None:
+    """DESIGN 5.7: re-armed once, so that its holder can come back for as long as it lives."""
+    office.send(OWN, "bob")
+    turn = office.opened(bob)
+    office.pass_time(50)
+    office.connection_ended(bob)
+    office.pass_time(30)
+    office.connection_ended(bob)
+    office.pass_time(29.999)
+    assert office.state("m1", "bob") == "leased"
+    office.pass_time(0.001)
+    assert office.state("m1", "bob") == "ready"
+    assert office.resume(bob, turn.id).turn is not None
+
+
 @pytest.mark.parametrize("step_ms", [-90 * DAY_MS, 90 * DAY_MS])
 def test_a_clock_that_is_set_moves_no_holders_minute(office: FakeOffice, bob: Caller, step_ms: int) -> None:
     """DESIGN 5.7: 60 s of elapsed time, wherever the wall clock goes."""

@@ -324,6 +324,20 @@ def test_the_end_of_a_remote_connection_leaves_60_s_to_come_back(office: FakeOff
     assert office.session("bob").epoch == 2
 
 
+def test_a_session_that_fell_silent_gives_its_mail_back_uncounted(office: FakeOffice, session: Caller) -> None:
+    """DESIGN 5.4: no harness died; a person who closes the lid 20 times holds no mail by it."""
+    turn = office.taken(session).turn
+    office.damage("UPDATE deliveries SET restarts = 19")
+    office.connection_ended(session, local=False)
+    office.pass_time(60)
+    row = office.delivery("m1", "bob")
+    assert (row["state"], row["restarts"], row["failures"]) == ("ready", 19, 0)
+    assert turn is not None
+    office.resume(session, turn)
+    row = office.delivery("m1", "bob")
+    assert (row["state"], row["restarts"]) == ("leased", 19)
+
+
 def test_a_session_that_comes_back_in_time_keeps_its_turn(office: FakeOffice, session: Caller) -> None:
     """DESIGN 5.7: the same instance: same epoch, and what it took is still its own."""
     office.taken(session)

@@ -76,7 +76,7 @@ async def peek(office: Office, _hub: Hub, _line: Connection, caller: Caller, req
 async def explain(office: Office, _hub: Hub, _line: Connection, caller: Caller, request: inbox.InboxExplain) -> Result:
     """Tell the story of a message."""
     async with office.readers.read() as reader:
-        return await stories.explain(reader, caller, request, office.clock.now_ms())
+        return await stories.explain(reader, caller, request, office.clock.now_ms(), office.reports)
 
 
 async def whoami(office: Office, _hub: Hub, _line: Connection, caller: Caller, _request: agents.AgentsWhoami) -> Result:

@@ -1,10 +1,11 @@
-"""`explain`: the whole story of one message, from its rows alone."""
+"""`explain`: the whole story of one message, from its rows and from what harnesses say of their agents now."""
 
 import json
 from typing import Any
 
 from broker.services.callers import Caller
 from broker.services.leasing import UNREADABLE, is_intact
+from broker.services.states import Reports
 from broker.services.views import SHOWN
 from broker.store.readers import Reader
 from wire.errors import QueenpostError
@@ -12,7 +13,9 @@ from wire.ids import message_id, message_number, turn_id, unknown
 from wire.inbox import DeliveryStory, Happening, InboxExplain, InboxExplained
 
 
-async def explain(reader: Reader, caller: Caller, request: InboxExplain, now_ms: int) -> InboxExplained:
+async def explain(
+    reader: Reader, caller: Caller, request: InboxExplain, now_ms: int, reports: Reports
+) -> InboxExplained:
     """Tell where every copy of a message stands, why it waits, and all that happened. Parties and operator only.
 
     Raises:
@@ -51,7 +54,7 @@ async def explain(reader: Reader, caller: Caller, request: InboxExplain, now_ms:
         sent_at_ms=row["sent_at"],
         depth=row["depth"],
         sent_in_turn=turn_id(row["turn"]) if row["turn"] is not None else None,
-        deliveries=[await _story(reader, copy, now_ms) for copy in seen],
+        deliveries=[await _story(reader, copy, now_ms, reports) for copy in seen],
         replies=[message_id(reply["id"]) for reply in replies if reply["kind"] != "system"],
         history=sorted(history, key=lambda step: step.at_ms),
     )
@@ -70,7 +73,7 @@ def _is_party(caller: Caller, row: Any, copies: list[Any]) -> bool:
     return row["sender"] == caller.name or any(copy["recipient"] == caller.name for copy in copies)
 
 
-async def _story(reader: Reader, copy: Any, now_ms: int) -> DeliveryStory:
+async def _story(reader: Reader, copy: Any, now_ms: int, reports: Reports) -> DeliveryStory:
     return DeliveryStory(
         recipient=copy["recipient"],
         state=SHOWN[copy["state"]],
@@ -80,11 +83,11 @@ async def _story(reader: Reader, copy: Any, now_ms: int) -> DeliveryStory:
         restarts=copy["restarts"],
         reason=copy["reason"],
         ready_at_ms=copy["ready_at"] if copy["ready_at"] > now_ms else None,
-        waits_for=await _waits_for(reader, copy, now_ms) if copy["state"] == "ready" else None,
+        waits_for=await _waits_for(reader, copy, now_ms, reports) if copy["state"] == "ready" else None,
     )
 
 
-async def _waits_for(reader: Reader, copy: Any, now_ms: int) -> str:
+async def _waits_for(reader: Reader, copy: Any, now_ms: int, reports: Reports) -> str:
     """Say in words why ready mail has not been leased, the first reason that holds."""
     recipient = copy["recipient"]
     if recipient == "operator":
@@ -107,6 +110,9 @@ async def _waits_for(reader: Reader, copy: Any, now_ms: int) -> str:
             return f"stands behind {message_id(ahead['message'])} from the same sender"
     if copy["instance"] is None or copy["lost_at"] is not None:
         return f"nobody works for {recipient} at this moment"
+    report = reports.by_agent.get(recipient)
+    if report is not None and report.state in ("parked", "failed"):
+        return f"{recipient} is {report.state}: {report.reason}"
     return f"the next turn of {recipient}"
 
 

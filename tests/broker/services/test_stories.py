@@ -4,7 +4,9 @@ import pytest
 
 from broker.services import stories
 from broker.services.callers import Caller
+from broker.services.states import Reports
 from tests.fakes.office import OPERATOR_CALLER, FakeOffice, by_token
+from wire.agents import AgentsReport
 from wire.errors import Unknown
 from wire.inbox import InboxExplain, InboxExplained
 from wire.settings import AgentSettings, Settings
@@ -12,10 +14,13 @@ from wire.settings import AgentSettings, Settings
 OWN = by_token("alice")
 
 
-async def explained(office: FakeOffice, message: str, caller: Caller = OPERATOR_CALLER) -> InboxExplained:
+async def explained(
+    office: FakeOffice, message: str, caller: Caller = OPERATOR_CALLER, reports: Reports | None = None
+) -> InboxExplained:
     """Tell the story of a message."""
     async with office.reading() as reader:
-        return await stories.explain(reader, caller, InboxExplain(message=message), office.clock.now_ms())
+        request = InboxExplain(message=message)
+        return await stories.explain(reader, caller, request, office.clock.now_ms(), reports or Reports())
 
 
 async def waits_for(office: FakeOffice, message: str) -> str | None:
@@ -121,6 +126,14 @@ async def test_it_waits_behind_another_of_its_sender(office: FakeOffice, bob: Ca
     office.close(bob, turn.id, "crashed")
     assert await waits_for(office, "m2") == "stands behind m1 from the same sender"
     assert await waits_for(office, "m3") == "the next turn of bob"
+
+
+async def test_it_waits_for_an_agent_that_rests_and_says_why(office: FakeOffice, bob: Caller) -> None:
+    """[Z8] DESIGN 8: the reason in the words of its harness."""
+    office.send(OWN, bob.name)
+    reports = Reports({bob.name: AgentsReport(state="parked", reason="missing_program: no such file")})
+    (copy,) = (await explained(office, "m1", reports=reports)).deliveries
+    assert copy.waits_for == "bob is parked: missing_program: no such file"
 
 
 async def test_it_waits_for_somebody_to_work_for_the_agent(office: FakeOffice) -> None:

@@ -21,7 +21,7 @@ from broker.timekeeper import Timekeeper
 from wire.clock import Clock, SystemClock
 from wire.errors import Internal
 from wire.home import Home
-from wire.logs import gathered, get_logger
+from wire.logs import get_logger
 from wire.settings import Settings
 from wire.settings_file import read_settings
 
@@ -47,9 +47,8 @@ class _Nerves:
 
     def on_effects(self, effects: Effects) -> None:
         """Apply what a batch asked for."""
-        with gathered():
-            for event, fields in effects.logs:
-                log.relay(event, fields)
+        if effects.logs:
+            log.relay(effects.logs)
         if self.server is None:
             return
         for push in effects.pushes:

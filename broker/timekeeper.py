@@ -40,9 +40,10 @@ class Timekeeper:
     forgotten_at_ms: int = 0
 
     def on_due(self, due_ms: int | None) -> None:
-        """Learn from the writer when something is due next."""
-        if due_ms != self.due_ms:
-            self.due_ms = due_ms
+        """Learn from the writer when something is due next. Later than before is no reason to wake up now."""
+        sooner = due_ms is not None and (self.due_ms is None or due_ms < self.due_ms)
+        self.due_ms = due_ms
+        if sooner:
             self.changed.set()
 
     async def run(self) -> None:

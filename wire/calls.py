@@ -5,7 +5,8 @@ It knows neither hello nor deadlines; `wire.link` owns the connection.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import monotonic
 from typing import TypeVar
 
 import anyio
@@ -17,7 +18,7 @@ from wire.fleet import RequestCancel
 from wire.logs import get_logger
 from wire.model import Request, Result
 from wire.ops import OPS
-from wire.transport import Wait
+from wire.transport import Alarm, Wait
 
 R = TypeVar("R", bound=Result)
 
@@ -38,7 +39,9 @@ class _Call:
     """A call that was sent and has no answer yet."""
 
     id: int
-    wait: Wait[None]
+    until: float
+    """When its caller runs out of patience, on the monotonic clock."""
+    wait: Wait = field(default_factory=Wait)
     ended: bool = False
     reply: Reply | None = None
     """None once ended: the link was lost."""
@@ -53,6 +56,7 @@ class Calls:
         self._write = write
         self._calls: dict[int, _Call] = {}
         self._places = anyio.Semaphore(MAX_IN_FLIGHT, fast_acquire=True)
+        self._alarm = Alarm(self._look_at_the_clock)
         self._lost = False
         self._last_id = 0
 
@@ -74,16 +78,15 @@ class Calls:
             QueenpostError: what the broker answered.
         """
         _check_pair(request, result)
+        until = monotonic() + patience_s
         try:
             self._places.acquire_nowait()
         except anyio.WouldBlock:
-            until = anyio.current_time() + patience_s
-            with anyio.fail_after(patience_s):
+            with anyio.fail_after(until - monotonic()):
                 await self._places.acquire()
-            patience_s = until - anyio.current_time()
-        call = self._send(request, as_ or request.as_, patience_s)
+        call = self._send(request, as_ or request.as_, until)
         try:
-            await call.wait.thing()
+            await call.wait
         except BaseException:
             self._leave(call, on_late and (lambda reply: on_late(_opened(reply, result))))
             raise
@@ -102,13 +105,14 @@ class Calls:
     def lose(self) -> None:
         """End every call without an answer, and let those that wait for a place see that there is none."""
         self._lost = True
+        self._alarm.stop()
         for call_id in list(self._calls):
             call = self._settle(call_id)
             if call is not None:
                 _end(call)
 
-    def _send(self, request: Request, as_: str | None, patience_s: float) -> _Call:
-        call = _Call(self._next_id(), Wait(patience_s))
+    def _send(self, request: Request, as_: str | None, until: float) -> _Call:
+        call = _Call(self._next_id(), until)
         self._calls[call.id] = call
         try:
             if self._lost:
@@ -117,7 +121,16 @@ class Calls:
         except BaseException:
             self._settle(call.id)
             raise
+        self._alarm.set(until)
         return call
+
+    def _look_at_the_clock(self) -> None:
+        now = monotonic()
+        for call in self._calls.values():
+            if call.until <= now:
+                call.wait.give_up()
+            else:
+                self._alarm.set(call.until)
 
     def _leave(self, call: _Call, on_late: Callable[[Reply], None] | None) -> None:
         """Withdraw a call whose caller is gone. It keeps its place until the broker has answered it."""
@@ -140,7 +153,7 @@ class Calls:
 
 def _end(call: _Call) -> None:
     call.ended = True
-    call.wait.give(None)
+    call.wait.end()
 
 
 def op_name(request: Request) -> str:

@@ -24,6 +24,7 @@ def escape(text: str) -> str:
 
 def rendered_bytes(body: str) -> int:
     """Say how many bytes a body takes in a prompt or tool result, its frame included."""
-    if body.isascii() and body.isprintable():
+    plain = body.replace("\n", "").replace("\t", "")
+    if plain.isascii() and plain.isprintable():
         return len(body) + FRAME_BYTES
     return len(escape(body).encode()) + FRAME_BYTES

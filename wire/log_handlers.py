@@ -7,11 +7,12 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
+from time import time
 from typing import Any, TextIO, cast
 
 from pydantic_core import to_json
@@ -23,6 +24,8 @@ OURS = "queenpost"
 MAX_FILE_BYTES = 16 * 1024 * 1024
 FILES = 5
 """The current file and those before it."""
+Event = tuple[str, Mapping[str, object]]
+"""What happened, and its fields."""
 MASKED = frozenset({"token", "secret", "authorization", "password", "body"})
 """A field of this name, or of a name that ends in `_` and this, never shows its value."""
 
@@ -44,7 +47,7 @@ class ConsoleHandler(logging.StreamHandler[TextIO]):
 
 
 class FileHandler(logging.Handler):
-    """JSON lines in a file of mode 0600. Unbuffered but for what is gathered: what was logged is there after a kill."""
+    """JSON lines in a file of mode 0600. Unbuffered: what was logged is there after a kill."""
 
     def __init__(self, path: Path, program: str) -> None:
         super().__init__()
@@ -55,34 +58,23 @@ class FileHandler(logging.Handler):
         self._gap = b""
         """Ends a line that a full disk cut short."""
         self._complained = False
-        self._gathered: list[bytes] | None = None
-        """Lines that wait for `write_gathered`; None: each is written at once."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Stdlib: write a record."""
         try:
-            line = _encoded(_as_dict(record, self._program))
-            if self._gathered is None:
-                self._append(line)
-            else:
-                self._gathered.append(line)
+            self._append(_encoded(_as_dict(record, self._program)))
         except Exception:  # noqa: BLE001  # a record may hold anything, and none is worth a crash
             self.handleError(record)
 
-    def gather(self) -> None:
-        """Keep lines back until `write_gathered`, which has to follow soon."""
-        with self.lock or nullcontext():
-            self._gathered = self._gathered or []
-
-    def write_gathered(self) -> None:
-        """Write what was kept back with one system call, and keep nothing back from now on."""
-        with self.lock or nullcontext():
-            lines, self._gathered = self._gathered, None
-            try:
-                if lines:
-                    self._append(b"".join(lines))
-            except Exception:  # noqa: BLE001  # as in `emit`
-                self._complain()
+    def write(self, level: str, logger: str, events: Sequence[Event]) -> None:
+        """Write what happened at this moment, without a record for each and with one system call for all."""
+        try:
+            now = time()
+            lines = b"".join(_encoded(_line(now, level, self._program, logger, *event)) for event in events)
+            with self.lock or nullcontext():
+                self._append(lines)
+        except Exception:  # noqa: BLE001  # as in `emit`
+            self._complain()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # the name is stdlib's
         """Stdlib: writing raised."""
@@ -127,15 +119,9 @@ class FileHandler(logging.Handler):
 
 def _as_dict(record: logging.LogRecord, program: str) -> dict[str, Any]:
     """Give a record as it stands in the file, masked."""
-    line: dict[str, Any] = {
-        "time": f"{_second(int(record.created))}.{int(record.created % 1 * 1000):03d}+00:00",
-        "level": record.levelname.lower(),
-        "program": program,
-        "logger": record.name.removeprefix(f"{OURS}."),
-        "event": record.getMessage(),
-    }
-    for name, value in cast("dict[str, object]", getattr(record, "fields", {})).items():
-        line[f"{name}_" if name in line else name] = _masked(name, value)
+    logger = record.name.removeprefix(f"{OURS}.")
+    fields = cast("Mapping[str, object]", getattr(record, "fields", {}))
+    line = _line(record.created, record.levelname.lower(), program, logger, record.getMessage(), fields)
     if record.exc_info and record.exc_info[1]:
         line["exception"] = f"{type(record.exc_info[1]).__name__}: {record.exc_info[1]}"
         line["traceback"] = _TRACEBACKS.formatException(record.exc_info)
@@ -143,6 +129,21 @@ def _as_dict(record: logging.LogRecord, program: str) -> dict[str, Any]:
 
 
 _TRACEBACKS = logging.Formatter()
+
+
+def _line(
+    instant: float, level: str, program: str, logger: str, event: str, fields: Mapping[str, object]
+) -> dict[str, Any]:
+    line: dict[str, Any] = {
+        "time": f"{_second(int(instant))}.{int(instant % 1 * 1000):03d}+00:00",
+        "level": level,
+        "program": program,
+        "logger": logger,
+        "event": event,
+    }
+    for name, value in fields.items():
+        line[f"{name}_" if name in line else name] = _masked(name, value)
+    return line
 
 
 def _encoded(line: dict[str, Any]) -> bytes:

@@ -6,17 +6,17 @@ program calls `configure` once. No record is worth a crash: what cannot be writt
 
 import logging
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from time import time
 from typing import TextIO
 
-from wire.log_handlers import OURS, ConsoleHandler, FileHandler
+from wire.log_handlers import OURS, ConsoleHandler, Event, FileHandler
 from wire.log_lines import render_line
 
-__all__ = ["Log", "bind", "configure", "gathered", "get_logger", "render_line"]
+__all__ = ["Log", "bind", "configure", "get_logger", "render_line"]
 
 LIBRARIES = ("uvicorn", "uvicorn.error", "uvicorn.access", "mcp")
 """They may bring handlers of their own, which are taken away."""
@@ -28,6 +28,7 @@ class Log:
     """Writes events. An event is a constant in past-tense snake_case; what varies is a keyword."""
 
     def __init__(self, name: str) -> None:
+        self._name = name
         self._logger = logging.getLogger(f"{OURS}.{name}")
 
     def debug(self, event: str, /, **fields: object) -> None:
@@ -38,9 +39,16 @@ class Log:
         """Say what happened."""
         self._write(logging.INFO, event, fields)
 
-    def relay(self, event: str, fields: dict[str, object]) -> None:
-        """Say what happened, in the words of a command that could not say it itself before its commit."""
-        self._write(logging.INFO, event, fields)
+    def relay(self, events: Sequence[Event]) -> None:
+        """Say what happened, in the words of commands that could not say it themselves before their commit."""
+        if not self._logger.isEnabledFor(logging.INFO):
+            return
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, FileHandler):
+                handler.write("info", self._name, events)
+            elif handler.level <= logging.INFO:
+                for event, fields in events:
+                    handler.handle(_Record(self._logger.name, logging.INFO, event, fields, exc_info=False))
 
     def warning(self, event: str, /, **fields: object) -> None:
         """Say what an operator may want to look at."""
@@ -92,19 +100,6 @@ def bind(**fields: object) -> Generator[None]:
         yield
     finally:
         _bound.reset(token)
-
-
-@contextmanager
-def gathered() -> Generator[None]:
-    """Write to the file with one system call what is logged inside. For a burst: nothing inside may wait."""
-    files = [handler for handler in logging.getLogger().handlers if isinstance(handler, FileHandler)]
-    for file in files:
-        file.gather()
-    try:
-        yield
-    finally:
-        for file in files:
-            file.write_gathered()
 
 
 def configure(

@@ -10,13 +10,11 @@ import socket
 import struct
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar, cast
+from typing import Any, Protocol, cast
 
 from wire.codec import MAX_FRAME_BYTES, MAX_HELLO_BYTES
-
-T = TypeVar("T")
 
 MAX_QUEUED_BYTES = 4 * 1024 * 1024
 """What may wait to be sent on one connection. Kept by its owner, who alone knows what can be dropped."""
@@ -53,36 +51,58 @@ Accept = Callable[["Transport"], Receiver]
 """Gives the owner of a connection as soon as there is one."""
 
 
-class Wait(Generic[T]):
-    """One task's wait for one thing, with an end to its patience. A third of what an event in a scope costs."""
+class Wait:
+    """One task's wait for one moment; a third of what an event costs."""
 
-    __slots__ = ("_future", "_timer")
+    __slots__ = ("_future",)
 
-    def __init__(self, patience_s: float) -> None:
-        loop = asyncio.get_running_loop()
-        self._future: asyncio.Future[T] = loop.create_future()
-        self._timer = loop.call_later(patience_s, self._give_up) if patience_s < math.inf else None
+    def __init__(self) -> None:
+        self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def give(self, thing: T) -> None:
-        """End the wait; nothing happens where it has ended already."""
-        if not self._future.done():
-            self._future.set_result(thing)
-
-    async def thing(self) -> T:
-        """Wait.
+    def __await__(self) -> Generator[Any, None, None]:
+        """Wait, for as long as it takes.
 
         Raises:
-            TimeoutError: nothing came in time.
+            TimeoutError: it was given up.
         """
-        try:
-            return await self._future
-        finally:
-            if self._timer is not None:
-                self._timer.cancel()
+        return self._future.__await__()
 
-    def _give_up(self) -> None:
+    def end(self) -> None:
+        """It has come; nothing happens where the wait has ended already."""
+        if not self._future.done():
+            self._future.set_result(None)
+
+    def give_up(self) -> None:
+        """It will not come in time."""
         if not self._future.done():
             self._future.set_exception(TimeoutError())
+
+
+class Alarm:
+    """One timer for many deadlines, nearly all of which pass unneeded: it rings at the first of them."""
+
+    def __init__(self, ring: Callable[[], None]) -> None:
+        self._ring = ring
+        self._instant = math.inf
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set(self, instant: float) -> None:
+        """Ring at this instant of the monotonic clock, unless it rings before; then it has to be set again."""
+        if instant < self._instant:
+            self.stop()
+            self._instant = instant
+            self._timer = asyncio.get_running_loop().call_at(instant, self._rings)
+
+    def stop(self) -> None:
+        """Ring no more, until it is set again."""
+        self._instant = math.inf
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _rings(self) -> None:
+        self.stop()
+        self._ring()
 
 
 class Transport(asyncio.Protocol):

@@ -1,7 +1,5 @@
 """One connection: hello, bounds, requests in flight, what was attached on it. It decides nothing about mail."""
 
-from collections import Counter
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import anyio
@@ -18,17 +16,12 @@ from wire.transport import MAX_QUEUED_BYTES, Transport
 HELLO_WITHIN_S = 5.0
 MAX_IN_FLIGHT = 1024
 MAX_IN_FLIGHT_PER_AGENT = 8
+LARGE_FRAME_BYTES = 16 * 1024
+"""Smaller ones are bounded by their number."""
+MAX_LARGE_BYTES = 4 * 1024 * 1024
+"""Of large requests in flight on one connection; beyond it nothing more is read until some are answered."""
 
 log = get_logger("broker")
-
-
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    """An agent that this connection may speak for."""
-
-    epoch: int
-    instance: str
-    attended: bool
 
 
 class Doorman(Protocol):
@@ -61,13 +54,18 @@ class Connection:
         self.principal = Principal(kind="agent", name="")
         self.welcomed = anyio.Event()
         self.closed = anyio.Event()
-        self.attachments: dict[str, Attachment] = {}
+        self.attachments: dict[str, Caller] = {}
+        """The agents that it may speak for, each as the instance that it is."""
         self.tickets: dict[int, Ticket[Any] | None] = {}
         """Requests that are parked, by request id; None: as soon as something else is committed."""
         self.in_flight: dict[int, str] = {}
         """Request id to the agent it is for."""
         self._idle = anyio.Event()
-        self._per_agent: Counter[str] = Counter()
+        self._per_agent: dict[str, int] = {}
+        """How many of them are for an agent; none is left out."""
+        self._large: dict[int, int] = {}
+        """Request id to bytes, of the large ones."""
+        self._large_bytes = 0
         self._doorman = doorman
         self._gap_is_last = False
         """The newest frame is a `gap`, and so tells of whatever is left out now."""
@@ -152,20 +150,32 @@ class Connection:
             raise Invalid(f"request id {request_id} is still in flight on this connection")
         if len(self.in_flight) >= MAX_IN_FLIGHT:
             raise Limited(f"{MAX_IN_FLIGHT} requests are in flight on this connection; wait for answers first")
-        if agent and self._per_agent[agent] >= MAX_IN_FLIGHT_PER_AGENT:
-            raise Limited(f"{MAX_IN_FLIGHT_PER_AGENT} requests for {agent} are in flight; wait for answers first")
-        self.in_flight[request_id] = agent
         if agent:
-            self._per_agent[agent] += 1
+            others = self._per_agent.get(agent, 0)
+            if others >= MAX_IN_FLIGHT_PER_AGENT:
+                raise Limited(f"{MAX_IN_FLIGHT_PER_AGENT} requests for {agent} are in flight; wait for answers first")
+            self._per_agent[agent] = others + 1
+        self.in_flight[request_id] = agent
+
+    def weigh(self, request_id: int, size: int) -> None:
+        """Count the bytes of a large request; its peer may have to wait with more."""
+        self._large[request_id] = size
+        self._large_bytes += size
+        if self._large_bytes > MAX_LARGE_BYTES:
+            self.transport.pause()
 
     def answer(self, request_id: int, frame: bytes) -> None:
         """Send the answer of an admitted request and count it out."""
         agent = self.in_flight.pop(request_id, None)
         self.tickets.pop(request_id, None)
+        if self._large:
+            self._large_bytes -= self._large.pop(request_id, 0)
+            if self._large_bytes <= MAX_LARGE_BYTES:
+                self.transport.resume()
         if agent:
-            self._per_agent[agent] -= 1
-            if not self._per_agent[agent]:
-                del self._per_agent[agent]
+            others = self._per_agent.pop(agent) - 1
+            if others:
+                self._per_agent[agent] = others
         if not self.in_flight:
             self._idle.set()
         self._send(frame)
@@ -224,13 +234,10 @@ class Connection:
         attachment = self.attachments.get(as_)
         if attachment is None:
             raise Denied(f"{as_!r} is not attached on this connection; call agents.attach first")
-        return Caller("agent", as_, attachment.epoch, attachment.instance, attachment.attended)
+        return attachment
 
     def _agent_caller(self, as_: str | None) -> Caller:
         name = self.principal.name
         if as_ is not None and as_ != name:
             raise Denied(f"this connection belongs to {name}; it cannot act as {as_!r}")
-        attachment = self.attachments.get(name)
-        if attachment is None:
-            return Caller("agent", name, attended=True)
-        return Caller("agent", name, attachment.epoch, attachment.instance, attachment.attended)
+        return self.attachments.get(name) or Caller("agent", name, attended=True)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from broker.edge import commands, errands
-from broker.edge.connection import Connection
+from broker.edge.connection import LARGE_FRAME_BYTES, Connection
 from broker.edge.hub import Hub
 from broker.edge.office import Office
 from broker.services import holders
@@ -73,6 +73,8 @@ class Dispatcher:
                 self._cancel(connection, request)
                 return
             connection.admit(request.id, caller.name if caller.kind == "agent" else "")
+            if len(line) > LARGE_FRAME_BYTES:
+                connection.weigh(request.id, len(line))
         except QueenpostError as exc:
             self._count_refusal(op.name, connection.principal.name, exc)
             connection.refuse(request.id, exc)
@@ -117,6 +119,7 @@ class Dispatcher:
         self._office.refused[error.code] += 1
         if error.code in ("denied", "internal"):
             log.warning("request_denied", op=op, principal=principal, code=error.code, reason=error.message)
+        _forget_frames(error)
 
     # --- requests that may wait ---------------------------------------------------------------------
 
@@ -141,16 +144,18 @@ class Dispatcher:
     def _park_now(self, connection: Connection, op: ops.Op, caller: Caller, request: Request) -> None:
         park = commands.PARKS[op.name]
         parked_opens = self._office.parked_opens
-        parked_opens[caller.name] += park.is_open
+        if park.is_open:
+            parked_opens[caller.name] = parked_opens.get(caller.name, 0) + 1
 
         def done(outcome: Outcome[Result | None]) -> None:
-            parked_opens[caller.name] -= park.is_open
-            if not parked_opens[caller.name]:
-                del parked_opens[caller.name]
-            value = outcome.value if outcome.value is not None else park.nothing(request)
-            self._answer(connection, request.id, op.name, Outcome(value, outcome.error))
+            others = parked_opens.pop(caller.name) - 1 if park.is_open else 0
+            if others:
+                parked_opens[caller.name] = others
+            if outcome.value is None and outcome.error is None:
+                outcome = Outcome(park.nothing(request))
+            self._answer(connection, request.id, op.name, outcome)
 
-        wait_ms = 0 if self.draining else int(getattr(request, "wait_s", 0) * 1000)
+        wait_ms = 0 if self.draining else int(vars(request).get("wait_s", 0) * 1000)
         until = self._office.clock.now_ms() + wait_ms
         command = partial(park.command, caller=caller, request=request)
         if wait_ms:
@@ -194,8 +199,8 @@ class Dispatcher:
     def ended(self, connection: Connection) -> None:
         """See `Doorman`. Tickets that had already been settled keep what they leased: it belongs to the epoch."""
         self.withdraw(connection)
-        for agent, attachment in connection.attachments.items():
-            self._forget_holder(agent, attachment.instance)
+        for agent, holder in connection.attachments.items():
+            self._forget_holder(agent, holder.instance or "")
         connection.attachments.clear()
 
     def withdraw(self, connection: Connection) -> None:
@@ -210,6 +215,13 @@ class Dispatcher:
             self._office.reports.forget(agent)
         command = partial(holders.connection_ended, agent=agent, instance=instance, local=True)
         self._office.writer.submit(command, _ignore)
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Let go of the frames that an error came through: they hold the request, and through it themselves."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__context__
 
 
 def _ignore(outcome: Outcome[None]) -> None:

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from broker.edge import registry
-from broker.edge.connection import Attachment, Connection
+from broker.edge.connection import Connection
 from broker.edge.hub import Hub
 from broker.edge.office import Office
 from broker.services import holders, stories, views
@@ -113,7 +113,7 @@ async def attach(office: Office, hub: Hub, line: Connection, caller: Caller, req
     )
     if not hub.has_holder(reply.agent, request.instance):
         office.reports.forget(reply.agent)  # of another instance
-    line.attachments[reply.agent] = Attachment(reply.epoch, request.instance, reply.attended)
+    line.attachments[reply.agent] = Caller("agent", reply.agent, reply.epoch, request.instance, reply.attended)
     office.roles[reply.agent] = reply.role
     if line.closed.is_set():  # it ended while the commit was under way
         line.ended()
@@ -124,10 +124,9 @@ async def attach(office: Office, hub: Hub, line: Connection, caller: Caller, req
 
 async def detach(office: Office, hub: Hub, line: Connection, caller: Caller, request: agents.AgentsDetach) -> Result:
     """Give an agent up."""
-    attachment = line.attachments.get(request.agent)
-    if attachment is None:
+    holder = line.attachments.get(request.agent)
+    if holder is None:
         return agents.AgentsChanged(agent=request.agent, changed=False)
-    holder = Caller("agent", request.agent, attachment.epoch, attachment.instance, attachment.attended)
     reply = await office.writer.run(partial(holders.detach, caller=holder, request=request))
     line.attachments.pop(request.agent, None)
     if hub.is_holder(request.agent, line):

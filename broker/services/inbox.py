@@ -46,9 +46,10 @@ def send(tx: Tx, caller: Caller, request: InboxSend, rules: Rules) -> InboxSent:
 
 
 def _digest(request: InboxSend) -> bytes:
-    # As JSON the head holds no NUL, so the parts cannot run into each other.
-    head = json.dumps([request.to, request.in_reply_to])
-    return hashlib.sha256(f"{head}\0{request.body}".encode()).digest()
+    # With their lengths the parts cannot run into each other, whatever they hold.
+    to, reply = request.to, request.in_reply_to
+    head = f"{len(to)},{-1 if reply is None else len(reply)}:{to}{reply or ''}"
+    return hashlib.sha256(f"{head}{request.body}".encode()).digest()
 
 
 def _again(row: Row, request: InboxSend, digest: bytes) -> InboxSent:
@@ -70,8 +71,9 @@ def _deliver_one(
     envelope: Envelope,
     digest: bytes,
 ) -> InboxSent:
-    told = {"recipients": [recipient], "warnings": envelope.warnings}
-    receipt = json.dumps(told) if envelope.warnings or recipient != request.to else None
+    receipt = None
+    if envelope.warnings or recipient != request.to:
+        receipt = json.dumps({"recipients": [recipient], "warnings": envelope.warnings})
     message = add_message(tx, caller, sender, request, envelope, digest, receipt)
     rank = 0 if sender.name == OPERATOR else 1
     tx.run(
@@ -82,4 +84,7 @@ def _deliver_one(
     settle_accounts(tx, sender, envelope)
     tx.woke(recipient)
     tx.log("message_accepted", message=message_id(message), sender=sender.name, to=recipient, bytes=envelope.size)
-    return InboxSent(id=message_id(message), to=request.to, recipients=[recipient], warnings=envelope.warnings)
+    # Every list is given: pydantic would make a deep copy of a default.
+    return InboxSent(
+        id=message_id(message), to=request.to, recipients=[recipient], skipped=[], warnings=envelope.warnings
+    )

@@ -5,6 +5,7 @@ Acks are bound to (delivery, attempt, epoch): whatever comes late changes nothin
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from broker.services import leasing, notices
 from broker.services.callers import Caller
@@ -47,19 +48,19 @@ def close(tx: Tx, caller: Caller, request: TurnsClose) -> TurnsClosed:
     if turn["state"] == "lapsed":
         retake(tx, turn, holder_of(tx, caller)["turn"])
     rows = tx.all("turns.leased", turn=turn["id"])
-    carried = _pick(rows, request.carry)
-    own = [row for row in rows if row not in carried]
+    carried = _pick(rows, request.carry) if request.carry else []
+    own = [row for row in rows if row not in carried] if carried else rows
     _write_end(tx, turn["id"], request)
+    fates = _fates(tx, turn, own, request)
     # Every list is given: pydantic would make a deep copy of each default.
-    result = TurnsClosed(id=turn_id(turn["id"]), acked=[], given_back=[], dead=[], held=[])
-    if request.outcome == "completed":
-        result = _ack(tx, turn, own, result)
-    elif is_counted(request.outcome, begun=request.begun):
-        result = _fail(tx, turn, own, request, result)
-    else:
-        result = _return(tx, own, result)
-    if carried:
-        result = result.model_copy(update={"next": _carry(tx, turn, carried)})
+    result = TurnsClosed(
+        id=turn_id(turn["id"]),
+        acked=fates.acked,
+        given_back=fates.given_back,
+        dead=fates.dead,
+        held=[],
+        next=_carry(tx, turn, carried) if carried else None,
+    )
     tx.woke(caller.name)
     tx.revise_due()
     tx.log(
@@ -67,6 +68,23 @@ def close(tx: Tx, caller: Caller, request: TurnsClose) -> TurnsClosed:
         given_back=len(result.given_back), dead=len(result.dead), reason=request.reason or None,
     )  # fmt: skip
     return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Fates:
+    """What became of a turn's mail, by message id."""
+
+    acked: list[str]
+    given_back: list[str]
+    dead: list[str]
+
+
+def _fates(tx: Tx, turn: Row, rows: list[Row], request: TurnsClose) -> _Fates:
+    if request.outcome == "completed":
+        return _ack(tx, turn, rows)
+    if is_counted(request.outcome, begun=request.begun):
+        return _fail(tx, turn, rows, request)
+    return _return(tx, rows)
 
 
 def _closed_again(tx: Tx, caller: Caller, turn: Row, request: TurnsClose) -> TurnsClosed:
@@ -105,24 +123,24 @@ def _messages(rows: list[Row]) -> list[str]:
     return [message_id(row["id"]) for row in rows]
 
 
-def _ack(tx: Tx, turn: Row, rows: list[Row], result: TurnsClosed) -> TurnsClosed:
+def _ack(tx: Tx, turn: Row, rows: list[Row]) -> _Fates:
     if rows:
         _settle_leases(tx, turn["id"], rows)
         leasing.count_out(tx, turn["agent"], rows)
-    return result.model_copy(update={"acked": _messages(rows)})
+    return _Fates(acked=_messages(rows), given_back=[], dead=[])
 
 
 def _settle_leases(tx: Tx, turn: int, rows: list[Row]) -> None:
     tx.run_each("turns.ack", [{"turn": turn, "delivery": row["delivery"], "now": tx.now_ms} for row in rows])
 
 
-def _return(tx: Tx, rows: list[Row], result: TurnsClosed) -> TurnsClosed:
+def _return(tx: Tx, rows: list[Row]) -> _Fates:
     if rows:
         tx.run("turns.back", ids=_deliveries(rows))
-    return result.model_copy(update={"given_back": _messages(rows)})
+    return _Fates(acked=[], given_back=_messages(rows), dead=[])
 
 
-def _fail(tx: Tx, turn: Row, rows: list[Row], request: TurnsClose, result: TurnsClosed) -> TurnsClosed:
+def _fail(tx: Tx, turn: Row, rows: list[Row], request: TurnsClose) -> _Fates:
     """Count the failure against every message; the fifth makes a dead letter.
 
     Two or more that failed together go one by one from now on: so the culprit is found and the others live.
@@ -136,7 +154,7 @@ def _fail(tx: Tx, turn: Row, rows: list[Row], request: TurnsClose, result: Turns
         tx.run("turns.back_failed", ids=_deliveries(some), ready_at=ready_at, alone=alone)
     if dead:
         _bury(tx, turn["agent"], dead, f"{MAX_FAILURES} turns failed, the last by {request.outcome}", alone)
-    return result.model_copy(update={"given_back": _messages(back), "dead": _messages(dead)})
+    return _Fates(acked=[], given_back=_messages(back), dead=_messages(dead))
 
 
 def _bury(tx: Tx, agent: str, rows: list[Row], why: str, alone: int) -> None:

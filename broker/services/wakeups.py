@@ -30,8 +30,8 @@ def rearm(tx: Tx) -> None:
 
 def clock_was_set(tx: Tx, step_ms: int) -> None:
     """Keep back-offs, buckets and holders' minutes as long as they were, start leases anew."""
-    tx.run("turns.shift_backoff", step=step_ms)
-    tx.run("agents.shift_clock", step=step_ms)
+    tx.run("turns.shift_backoff", step=step_ms, latest=tx.now_ms + LONGEST_BACKOFF_MS)
+    tx.run("agents.shift_clock", step=step_ms, now=tx.now_ms)
     rearm(tx)
 
 

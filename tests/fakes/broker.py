@@ -73,8 +73,9 @@ class HarnessLink:
         if link is None:
             return
         for worker in self.workers.values():
-            request = self.fleet.attach_request(worker.name, worker.instance)
+            request = self.fleet.attach_request(worker.name, worker.instance, takeover=worker.takes_over)
             worker.attached = await link.call(request, agents.AgentsAttached)
+            worker.takes_over = False
 
 
 class Fleet:

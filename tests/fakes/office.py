@@ -4,8 +4,6 @@ The clock stands still until it is moved; there is no thread and no socket, and 
 call what) are not here either. Each verb runs its command in a commit of its own: `office.send(alice, "bob")`.
 With `.call` it is only made, so that several can share one commit:
 `office.commit(office.send.call(alice, "bob"), office.open.call(bob))`.
-
-Long because it has one verb for each command of the broker.
 """
 
 from collections import Counter
@@ -28,10 +26,13 @@ from wire import inbox as wire_inbox
 from wire import turns as wire_turns
 from wire.clock import FakeClock
 from wire.fleet import Change
+from wire.model import Mutation, Result
 from wire.settings import AgentSettings, Limits, Settings
 
 T = TypeVar("T")
 P = ParamSpec("P")
+M = TypeVar("M", bound=Mutation)
+R = TypeVar("R", bound=Result)
 
 OPERATOR_CALLER = Caller("operator", OPERATOR)
 HARNESS_CALLER = Caller("harness", "harness")
@@ -40,6 +41,11 @@ HARNESS_CALLER = Caller("harness", "harness")
 def by_token(name: str) -> Caller:
     """Speak for an agent with nothing but its own token: a client that has attached nothing."""
     return Caller("agent", name, attended=True)
+
+
+def kept(act: Callable[[Tx, Caller, M], R], caller: Caller, request: M, result: type[R]) -> Command[R]:
+    """Make a command whose key makes it repeatable."""
+    return lambda tx: once(tx, caller, request, result, lambda: act(tx, caller, request))
 
 
 class Call(Generic[T]):
@@ -175,13 +181,9 @@ class FakeOffice:
 
     def do(self, command: Command[T]) -> T:
         """Commit any command alone."""
-        return self.do_quietly(command).get()
-
-    def do_quietly(self, command: Command[T]) -> Call[T]:
-        """Commit any command alone; a refusal stays in its outcome."""
         call = Call(self, command)
         self.commit(call)
-        return call
+        return call.get()
 
     def key(self) -> str:
         """Make a key that was never used."""
@@ -196,6 +198,12 @@ class FakeOffice:
         """Let time pass, then do what is due."""
         self.clock.advance(int(seconds * 1000))
         self.due()
+
+    def set_clock(self, step_ms: int) -> None:
+        """Set the wall clock, and let the broker notice at once."""
+        self.clock.step_wall(step_ms)
+        step_ms = self.clock.re_anchor()
+        self.do(lambda tx: wakeups.clock_was_set(tx, step_ms))
 
     def logged(self, event: str) -> list[dict[str, Any]]:
         """Give the fields of every log line of one event so far."""
@@ -259,10 +267,9 @@ class FakeOffice:
         )
         return [row["body"] for row in rows]
 
-    def audited(self) -> list[tuple[str, str, str]]:
+    def audited(self) -> list[tuple[str, ...]]:
         """Give who did what to whom, all of it."""
-        rows = self.rows("SELECT principal, action, subject FROM audit ORDER BY id")
-        return [(row["principal"], row["action"], row["subject"]) for row in rows]
+        return [tuple(row) for row in self.rows("SELECT principal, action, subject FROM audit ORDER BY id")]
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[Reader]:
@@ -312,8 +319,7 @@ class FakeOffice:
     ) -> Command[wire_agents.AgentsChanged]:
         """See `agents.remove`; the key makes it repeatable."""
         request = wire_agents.AgentsRemove(key=key or self.key(), agent=name)
-        result = wire_agents.AgentsChanged
-        return lambda tx: once(tx, caller, request, result, lambda: agents.remove(tx, caller, request))
+        return kept(agents.remove, caller, request, wire_agents.AgentsChanged)
 
     @Act
     def pause(
@@ -321,8 +327,7 @@ class FakeOffice:
     ) -> Command[wire_agents.AgentsChanged]:
         """See `agents.pause`; the key makes it repeatable."""
         request = wire_agents.AgentsPause(key=key or self.key(), agent=name)
-        result = wire_agents.AgentsChanged
-        return lambda tx: once(tx, caller, request, result, lambda: agents.pause(tx, caller, request))
+        return kept(agents.pause, caller, request, wire_agents.AgentsChanged)
 
     @Act
     def resume_agent(
@@ -330,8 +335,7 @@ class FakeOffice:
     ) -> Command[wire_agents.AgentsChanged]:
         """End a pause; the key makes it repeatable."""
         request = wire_agents.AgentsResume(key=key or self.key(), agent=name)
-        result = wire_agents.AgentsChanged
-        return lambda tx: once(tx, caller, request, result, lambda: agents.pause(tx, caller, request))
+        return kept(agents.pause, caller, request, wire_agents.AgentsChanged)
 
     @Act
     def apply(self, settings: Settings) -> Command[list[Change]]:
@@ -339,7 +343,7 @@ class FakeOffice:
 
         def command(tx: Tx) -> list[Change]:
             known = credentials.load(tx)
-            missing = [name for name in settings.agents if f"agent:{name}" not in known]
+            missing = {name for name in settings.agents if f"agent:{name}" not in known}
             tokens = {name: credentials.digest_of(f"token of {name}") for name in missing}
             changes = apply.apply(tx, OPERATOR_CALLER, settings, tokens)
             self.rules = Rules(settings.limits, self.rules.disk_free_bytes)
@@ -388,8 +392,7 @@ class FakeOffice:
     def ack(self, *ids: str, everything: bool = False, key: str | None = None) -> Command[wire_inbox.InboxAcked]:
         """Mark operator mail as read."""
         request = wire_inbox.InboxAck(key=key or self.key(), ids=list(ids), all=everything)
-        who = OPERATOR_CALLER
-        return lambda tx: once(tx, who, request, wire_inbox.InboxAcked, lambda: letters.ack(tx, who, request))
+        return kept(letters.ack, OPERATOR_CALLER, request, wire_inbox.InboxAcked)
 
     @Act
     def requeue(
@@ -397,8 +400,7 @@ class FakeOffice:
     ) -> Command[wire_inbox.InboxChanged]:
         """Give dead letters back."""
         request = wire_inbox.InboxRequeue(key=key or self.key(), ids=list(ids), recipient=recipient)
-        who = OPERATOR_CALLER
-        return lambda tx: once(tx, who, request, wire_inbox.InboxChanged, lambda: letters.requeue(tx, who, request))
+        return kept(letters.requeue, OPERATOR_CALLER, request, wire_inbox.InboxChanged)
 
     @Act
     def discard(
@@ -406,8 +408,7 @@ class FakeOffice:
     ) -> Command[wire_inbox.InboxChanged]:
         """Take dead letters off the list."""
         request = wire_inbox.InboxDiscard(key=key or self.key(), ids=list(ids), recipient=recipient)
-        who = OPERATOR_CALLER
-        return lambda tx: once(tx, who, request, wire_inbox.InboxChanged, lambda: letters.discard(tx, who, request))
+        return kept(letters.discard, OPERATOR_CALLER, request, wire_inbox.InboxChanged)
 
     # --- turns --------------------------------------------------------------------------------------
 

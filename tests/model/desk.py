@@ -10,7 +10,6 @@ from broker.services import wakeups
 from broker.services.callers import Caller
 from broker.store.group import Withdrawal
 from broker.store.jobs import Job
-from broker.store.tx import Tx
 from tests.fakes.office import Call, FakeOffice
 from tests.model import paper_registry
 from tests.model.answers import answer_of
@@ -127,9 +126,15 @@ class Desk:
         """19: whoever has eligible mail and waits gets it in this very commit, however it became eligible."""
         for name in sorted({act.parked_by or "" for act in self.parked}):
             for act in [act for act in self.parked if act.parked_by == name]:
+                if act.call.waits and self._has_turn(name) and " opens" in act.words:
+                    continue  # its turn was resumed beside it: the open may wait on, or get that turn again
                 answer = self._on_paper(act)
                 if answer is not None:
                     self._settle(act, answer)
+
+    def _has_turn(self, name: str) -> bool:
+        agent = self.paper.agents.get(name)
+        return agent is not None and self.paper.open_turn(agent) is not None
 
     def _give_up(self, now: int) -> None:
         for act in [act for act in self.parked if act.until <= now]:
@@ -170,17 +175,10 @@ class Desk:
     def set_clock(self, step_ms: int) -> None:
         """Set the wall clock, let the broker notice."""
         self.office.clock.step_wall(step_ms)
-
-        def command(tx: Tx) -> None:
-            step = self.office.clock.re_anchor()
-            tx.now_ms = self.office.clock.now_ms()
-            wakeups.clock_was_set(tx, step)
-
-        def on_paper() -> Answer:
-            self.paper.now = self.office.clock.now_ms()
-            return paper_registry.clock_was_set(self.paper, step_ms)
-
-        self.commit(Act(f"the clock is set by {step_ms / 1000:g} s", Call(self.office, command), on_paper))
+        self.office.clock.re_anchor()
+        call = Call(self.office, partial(wakeups.clock_was_set, step_ms=step_ms))
+        on_paper = partial(paper_registry.clock_was_set, self.paper, step_ms)
+        self.commit(Act(f"the clock is set by {step_ms / 1000:g} s", call, on_paper))
         self.commit(self.due("and what is due is done"))
 
     def restart(self) -> None:

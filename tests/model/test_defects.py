@@ -43,7 +43,7 @@ SQL_DEFECTS: dict[str, tuple[str, str, str]] = {
     "requeue keeps the failures": ("inbox.requeue", "failures = 0", "failures = failures"),
     "a broadcast comes back to its sender": ("inbox.everyone", "AND name <> :sender", "AND :sender = :sender"),
     "a bucket is never spent": ("inbox.spend", "WHERE", "WHERE 0 AND"),
-    "a set clock moves the buckets": ("agents.shift_clock", "max(bucket_at + :step, 1)", "bucket_at"),
+    "a set clock moves the buckets": ("agents.shift_clock", "min(bucket_at + :step, :now)", "bucket_at"),
     "leases are not written down": ("turns.mark_given_back", "SET given_back = 1", "SET given_back = 0"),
     "the next holder gets the same epoch": ("agents.occupy", "epoch = :epoch", "epoch = max(epoch, min(:epoch, 1))"),
 }  # fmt: skip

@@ -44,6 +44,7 @@ def run(machine: type[PostOfficeMachine], steps: int) -> None:
             database=None,
             deadline=None,
             print_blob=True,
+            report_multiple_bugs=False,
         ),
     )
     assert machine.count >= steps // 2

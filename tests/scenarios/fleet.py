@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,8 @@ class Worker:
     attached: agents.AgentsAttached
     as_: str | None = None
     """None on a connection of the agent's own."""
+    takes_over: bool = False
+    """At its next attach it may take the place of whoever holds the agent."""
 
     @property
     def epoch(self) -> int:
@@ -116,6 +119,11 @@ class RawLine:
     async def send(self, data: bytes) -> None:
         """Write bytes as they are."""
         await self._stream.send(data)
+
+    async def say_all(self, data: bytes) -> None:
+        """Write bytes even where the broker may hang up before it has read them all."""
+        with suppress(anyio.BrokenResourceError):
+            await self.send(data)
 
     async def ask(self, frame: Mapping[str, Any]) -> dict[str, Any]:
         """Send one frame and give the next one that comes and is no event."""

@@ -5,7 +5,6 @@ import json
 import logging
 import os
 from collections.abc import Generator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import anyio
 import pytest
 
 import wire.log_handlers
-from wire.logs import bind, configure, gathered, get_logger
+from wire.logs import bind, configure, get_logger
 
 log = get_logger("test")
 
@@ -99,10 +98,10 @@ def test_a_console_that_is_no_terminal_hears_only_trouble_where_there_is_a_file(
     assert "disk nearly full" in console.getvalue()
 
 
-def test_what_is_gathered_is_written_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ours: a burst costs one system call, and is in the file when the block has ended, whatever ended it."""
-    configure("test", folder=tmp_path, console=None, env={})
-    log.info("before")
+def test_what_is_relayed_is_written_at_once(
+    tmp_path: Path, console: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ours: the lines of one commit cost one system call, and read like any other."""
     write, writes = os.write, list[bytes]()
 
     def counted(descriptor: int, data: bytes) -> int:
@@ -110,14 +109,16 @@ def test_what_is_gathered_is_written_at_once(tmp_path: Path, monkeypatch: pytest
         return write(descriptor, data)
 
     monkeypatch.setattr(os, "write", counted)
-    with suppress(KeyError), gathered():
-        log.info("one")
-        log.info("two")
-        assert not writes
-        raise KeyError
+    log.relay([("message_accepted", {"message": "m1", "body": "secret"}), ("turn_opened", {"turn": "t1"})])
     log.info("after")
     assert [data.count(b"\n") for data in writes] == [2, 1]
-    assert [record["event"] for record in records(tmp_path)] == ["before", "one", "two", "after"]
+    accepted, opened, after = records(tmp_path)
+    assert (accepted["event"], accepted["message"], accepted["body"]) == ("message_accepted", "m1", "***")
+    assert (opened["event"], opened["turn"]) == ("turn_opened", "t1")
+    assert accepted.keys() - {"message", "body"} == after.keys()
+    first, second, _ = console.getvalue().splitlines()
+    assert "message accepted  message=m1 body=***" in first
+    assert "turn opened  turn=t1" in second
 
 
 @pytest.mark.usefixtures("console")

@@ -34,9 +34,10 @@ UPDATE agents SET lost_at = :now WHERE name = :name AND instance = :instance AND
 UPDATE agents SET lost_at = :now WHERE instance IS NOT NULL;
 
 -- shift_clock --
--- The clock was set by :step: buckets fill as fast as before, a lost holder keeps what is left of its time.
-UPDATE agents SET lost_at = lost_at + :step,
-       bucket_at = CASE bucket_at WHEN 0 THEN 0 ELSE max(bucket_at + :step, 1) END;
+-- The clock was set by :step: buckets fill as fast as before, a lost holder keeps what is left of its time. What was
+-- written between the step and now is not moved past :now.
+UPDATE agents SET lost_at = min(lost_at + :step, :now),
+       bucket_at = CASE bucket_at WHEN 0 THEN 0 ELSE max(min(bucket_at + :step, :now), 1) END;
 
 -- clamp_clock --
 -- The clock may have been set back while nobody looked: no bucket was written later than :now.
@@ -84,9 +85,7 @@ FROM agents WHERE role <> 'operator' AND state <> 'removed' AND name <> :name OR
 
 -- stalled --
 -- Agents with ready mail and no open turn: whether anybody works for them decides which alarm.
-SELECT a.name, a.instance, a.lost_at, a.attended, a.settings, a.epoch, min(m.sent_at) AS oldest_at, count(*) AS waiting
-FROM agents a JOIN deliveries d ON d.recipient = a.name AND d.state = 'ready' AND d.ready_at <= :now
-JOIN messages m ON m.id = d.message
+SELECT a.name, a.instance, a.lost_at, a.attended, a.settings, a.epoch FROM agents a
 WHERE a.state = 'active' AND a.paused = 0 AND a.role <> 'operator'
-AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.agent = a.name AND t.state = 'open')
-GROUP BY a.name;
+AND EXISTS (SELECT 1 FROM deliveries d WHERE d.recipient = a.name AND d.state = 'ready' AND d.ready_at <= :now)
+AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.agent = a.name AND t.state = 'open');

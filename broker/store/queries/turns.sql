@@ -205,5 +205,5 @@ UPDATE deliveries SET ready_at = 0 WHERE state = 'ready' AND ready_at > 0 AND re
 UPDATE deliveries SET ready_at = :latest WHERE state = 'ready' AND ready_at > :latest;
 
 -- shift_backoff --
--- The clock was set by :step: back-offs keep their length.
-UPDATE deliveries SET ready_at = max(ready_at + :step, 1) WHERE state = 'ready' AND ready_at > 0;
+-- The clock was set by :step: back-offs keep their length, none becomes longer than until :latest.
+UPDATE deliveries SET ready_at = max(min(ready_at + :step, :latest), 1) WHERE state = 'ready' AND ready_at > 0;

@@ -8,7 +8,7 @@ import pytest
 from broker.edge import connection
 from tests.broker.edge.frames import PING, error_of, still_works
 from tests.fakes.broker import LocalBroker
-from tests.scenarios.fleet import send, settled, until
+from tests.scenarios.fleet import RawLine, send, settled, until
 from wire.agents import AgentsAttach, AgentsAttached
 from wire.codec import MAX_HELLO_BYTES
 from wire.errors import Denied, Limited
@@ -286,3 +286,32 @@ async def test_a_harness_proves_each_agent_by_its_token(home: Home) -> None:
             with pytest.raises(Denied, match="not the token of alice"):
                 await client.call(request, AgentsAttached)
         assert not (await fleet.agent("alice")).attached
+
+
+async def test_large_requests_are_read_no_faster_than_they_are_answered(home: Home) -> None:
+    """DESIGN 4 Bounds: what a peer has in flight is bounded in bytes too; it waits, and nothing is refused for it."""
+    async with LocalBroker(home) as fleet:
+        await fleet.add("bob")
+        line = await fleet.raw(home.operator_secret)
+        ours = fleet.end_of("operator")
+        body = "x" * 1_000_000
+        answers: list[int] = []
+        async with anyio.create_task_group() as group:
+            with fleet.writer_stopped():
+                group.start_soon(send_large, line, body)
+                await until(lambda: len(ours.in_flight) >= 4)
+                healthy = await fleet.raw(home.harness_secret)
+                for _ in range(50):
+                    assert await still_works(healthy)
+                assert len(ours.in_flight) <= 5
+            for _ in range(40):
+                answers.append((await line.frame())["id"])
+        assert sorted(answers) == list(range(40))
+        assert await still_works(line)
+
+
+async def send_large(line: RawLine, body: str) -> None:
+    """Send 40 requests of a megabyte, as fast as they are taken."""
+    for number in range(40):
+        frame = {"id": number, "op": "inbox.send", "key": f"k{number}", "to": "bob", "body": body}
+        await line.send(json.dumps(frame).encode() + b"\n")

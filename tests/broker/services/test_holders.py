@@ -4,8 +4,6 @@ import pytest
 
 from broker.services.callers import Caller
 from broker.services.holders import HOLDER_LIVES_MS
-from broker.services.wakeups import clock_was_set
-from broker.store.tx import Tx
 from tests.broker.services.refusals import refused
 from tests.fakes.office import HARNESS_CALLER, OPERATOR_CALLER, FakeOffice, by_token
 from wire.errors import Conflict, Denied, Stale, Unknown
@@ -181,14 +179,7 @@ def test_a_clock_that_is_set_moves_no_holders_minute(office: FakeOffice, bob: Ca
     """DESIGN 5.7: 60 s of elapsed time, wherever the wall clock goes."""
     office.connection_ended(bob)
     office.clock.advance(20_000)
-    office.clock.step_wall(step_ms)
-
-    def set_clock(tx: Tx) -> None:
-        step = office.clock.re_anchor()
-        tx.now_ms = office.clock.now_ms()
-        clock_was_set(tx, step)
-
-    office.do(set_clock)
+    office.set_clock(step_ms)
     error = refused(office, Conflict, lambda: office.harness("bob"))
     assert error.details["retry_after_ms"] == 40_000
     office.clock.advance(40_000)

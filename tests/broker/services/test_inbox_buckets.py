@@ -3,8 +3,6 @@
 import pytest
 
 from broker.services.callers import Rules
-from broker.services.wakeups import clock_was_set
-from broker.store.tx import Tx
 from tests.broker.services.refusals import refused
 from tests.fakes.office import OPERATOR_CALLER, FakeOffice, by_token
 from wire.errors import Denied, Limited, Unknown
@@ -80,14 +78,7 @@ def test_a_bucket_survives_a_restart(office: FakeOffice) -> None:
 def test_a_clock_that_is_set_locks_no_sender_out(office: FakeOffice, step_ms: int) -> None:
     """DESIGN 5.7: the wait is as long as it was said to be, wherever the wall clock goes."""
     spend(office)
-    office.clock.step_wall(step_ms)
-
-    def set_clock(tx: Tx) -> None:
-        step = office.clock.re_anchor()
-        tx.now_ms = office.clock.now_ms()
-        clock_was_set(tx, step)
-
-    office.do(set_clock)
+    office.set_clock(step_ms)
     error = refused(office, Limited, lambda: office.send(OWN, "bob"))
     assert error.details["retry_after_ms"] == pytest.approx(10_000, abs=1)
     office.clock.advance(10_001)

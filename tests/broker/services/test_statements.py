@@ -133,7 +133,7 @@ RARE = {
     "turns.rearm",  # by its index over open turns: all of them are meant
     "agents.of_file", "agents.summaries", "agents.roster",  # over the agents of the fleet, for a listing
     "credentials.all", "fleet.account",  # listings, beside the writer
-    "agents.stalled",  # over ready mail by its index, every 2.5 s
+    "agents.stalled",  # over the agents, every 2.5 s; one look into the index of ready mail for each
     "inbox.everyone",  # a broadcast is over all agents
 }  # fmt: skip
 """Blocks that may read a whole table or index, with the reason."""
@@ -141,6 +141,7 @@ RARE = {
 INDEXES = {
     "turns.ready": "deliveries_ready",
     "inbox.peek": "deliveries_ready",
+    "agents.stalled": "deliveries_ready",
     "inbox.count_ready": "deliveries_ready",
     "turns.backing_off": "deliveries_backing_off",
     "turns.rested": "deliveries_backing_off",

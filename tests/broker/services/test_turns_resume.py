@@ -4,7 +4,6 @@ import pytest
 
 from broker.services import wakeups
 from broker.services.callers import Caller
-from broker.store.tx import Tx
 from tests.broker.services.refusals import refused
 from tests.fakes.office import FakeOffice, by_token
 from wire.errors import Closed, Stale
@@ -299,14 +298,7 @@ def test_a_clock_that_is_set_moves_neither_leases_nor_back_off(
     office.close(bob, turn.id, "crashed")
     second = office.opened(bob)
     office.clock.advance(400)
-    office.clock.step_wall(step_s * 1000)
-
-    def set_clock(tx: Tx) -> None:
-        step = office.clock.re_anchor()
-        tx.now_ms = office.clock.now_ms()
-        wakeups.clock_was_set(tx, step)
-
-    office.do(set_clock)
+    office.set_clock(step_s * 1000)
     assert office.delivery("m1", "bob")["ready_at"] == office.clock.now_ms() + 600
     office.pass_time(59.999)
     assert turn_state(office, second.id) == "open"

@@ -1,10 +1,12 @@
 """The one due-timer, and the alarms for agents that do not wake for their mail."""
 
+import pytest
+
 from broker.services import wakeups
-from broker.services.callers import Caller
+from broker.services.callers import Caller, Rules
 from broker.services.wakeups import Watch
 from tests.fakes.office import FakeOffice, by_token
-from wire.settings import AgentSettings
+from wire.settings import AgentSettings, Limits
 
 OWN = by_token("alice")
 
@@ -79,6 +81,26 @@ def test_each_start_is_counted(office: FakeOffice) -> None:
     row = office.row("SELECT boots, created_at FROM fleet")
     assert row["boots"] == 3
     assert row["created_at"] == office.clock.now_ms()
+
+
+@pytest.mark.parametrize("step_ms", [-7_776_000_000, 7_776_000_000])
+def test_what_commits_while_the_clock_is_set_waits_no_longer_for_it(
+    office: FakeOffice, bob: Caller, step_ms: int
+) -> None:
+    """DESIGN 5.7: the clock is set first and the rows after it; what comes between is moved once too often."""
+    office.rules = Rules(Limits(send_burst=1))
+    office.send(OWN, "bob")
+    turn = office.opened(bob)
+    office.clock.step_wall(step_ms)
+    step = office.clock.re_anchor()
+    office.send(by_token("carol"), "bob")
+    office.close(bob, turn.id, "crashed")
+    office.connection_ended(bob)
+    office.do(lambda tx: wakeups.clock_was_set(tx, step))
+    assert office.delivery("m1", "bob")["ready_at"] <= office.clock.now_ms() + wakeups.LONGEST_BACKOFF_MS
+    office.clock.advance(60_000)
+    assert office.send(by_token("carol"), "bob").state == "queued"
+    assert office.harness("bob").epoch == 2
 
 
 # --- stalled ----------------------------------------------------------------------------------------

@@ -122,7 +122,8 @@ def _add(tx: Tx, holder: Row, batch: leasing.Batch) -> int:
 def take(tx: Tx, caller: Caller, request: TurnsTake) -> TurnsTaken | None:
     """Lease more mail into the open turn; None while nothing is eligible.
 
-    A harness turn takes at most 64 messages or 64 KiB. An attended session needs no open turn: mail opens one.
+    A harness turn takes at most 64 messages or 64 KiB, and nothing once its agent is paused. An attended session
+    needs no open turn: mail opens one.
 
     Raises:
         Closed: the named turn is not the open one. Stale: the caller's epoch is over.
@@ -155,7 +156,7 @@ def _lost_answer(tx: Tx, holder: Row, request: TurnsTake) -> TurnsTaken | None:
 
 def _exhausted(holder: Row) -> bool:
     full = holder["turn_messages"] >= TURN_MESSAGES or holder["turn_bytes"] >= TURN_BYTES
-    return bool(holder["turn_alone"]) or full
+    return bool(holder["turn_alone"]) or bool(holder["paused"]) or full
 
 
 def _nothing_more(tx: Tx, holder: Row) -> TurnsTaken:

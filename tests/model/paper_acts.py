@@ -203,7 +203,7 @@ def take(paper: Paper, caller: Caller, name: str | None, most: int, call: str | 
         refuse("unknown")
     if turn is None or turn.name != name:
         refuse("closed")
-    if turn.alone or turn.messages >= TURN_MESSAGES or turn.size >= TURN_BYTES:
+    if agent.paused or turn.alone or turn.messages >= TURN_MESSAGES or turn.size >= TURN_BYTES:
         return _nothing_more(paper, turn)
     room = min(BATCH_BYTES, TURN_BYTES - turn.size)
     return _join(paper, turn, min(most, TURN_MESSAGES - turn.messages), room, call)

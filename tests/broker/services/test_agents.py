@@ -169,6 +169,8 @@ def test_the_running_turn_of_a_paused_agent_finishes(office: FakeOffice, bob: Ca
     turn = office.opened(bob)
     assert office.pause("bob").changed
     office.send(OWN, "bob")
+    more = office.taken(bob, turn.id)
+    assert (more.mail, more.exhausted) == ([], True)
     office.renew(bob, turn.id)
     assert office.close(bob, turn.id).acked == ["m1"]
     assert office.open(bob) is None

@@ -43,9 +43,14 @@ class Fleet:
         return [f"sink-{n}" for n in range(self.pairs)]
 
     @property
+    def spare(self) -> str:
+        """Somebody for whom no harness works: a plain MCP client."""
+        return "spare"
+
+    @property
     def agents(self) -> list[str]:
         """All of them."""
-        return [*self.senders, *self.readers, *self.sinks]
+        return [*self.senders, *self.readers, *self.sinks, self.spare]
 
     @property
     def settings(self) -> str:

@@ -9,7 +9,7 @@ class Plan:
 
     rounds: int = 7
     pairs: int = 64
-    window_s: float = 1.5
+    window_s: float = 1.0
     """How long each load lasts in each round."""
     samples: int = 200
     """Latencies are taken so many times in each round."""
@@ -18,5 +18,5 @@ class Plan:
     idle_s: float = 5.0
 
 
-QUICK = Plan(rounds=5, window_s=0.5, samples=60, restarts=1, idle_s=1.0)
+QUICK = Plan(rounds=5, window_s=0.2, samples=25, restarts=1, idle_s=1.0)
 """Under 30 s."""

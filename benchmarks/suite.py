@@ -5,7 +5,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from time import perf_counter
+from tempfile import TemporaryDirectory
+from time import perf_counter, process_time
 
 import anyio
 from anyio.abc import Process
@@ -20,6 +21,7 @@ from benchmarks.post import Post
 from benchmarks.product import harness, product_post
 from benchmarks.programs import processor_s, program
 from benchmarks.rows import Series, figures
+from benchmarks.tools import tool_sends
 from wire.home import CONFIG_NAME, Home
 from wire.turns import TurnsOpen, TurnsOpened
 
@@ -38,69 +40,83 @@ class Side:
 async def measure(plan: Plan, folder: Path, say: Say) -> list[Figure]:
     """Take every figure in a folder of its own, which may be removed afterwards."""
     fleet = Fleet(plan.pairs)
-    home = Home(folder / "home")
-    home.create()
-    (home.root / CONFIG_NAME).write_text(fleet.settings, encoding="utf-8")
+    home, slow_home = _home(folder / "home", fleet), _home(folder / "slow", fleet)
     series = Series()
-    async with _product(home, fleet, folder) as product, _floor(fleet, folder) as floor:
+    async with (
+        _product(home, fleet, folder) as product,
+        _floor(fleet, folder) as floor,
+        _product(slow_home, fleet, folder, "benchmarks.slow_disk") as slow,
+    ):
         for number in range(-1, plan.rounds):  # the one before the first warms up and does not count
             say(f"round {number + 1} of {plan.rounds}" if number >= 0 else "warming up")
             sides = (product, floor) if number % 2 else (floor, product)
-            await _round(series if number >= 0 else Series(), plan, fleet, sides, folder)
-    say("restarts after kill -9")
+            await _round(series if number >= 0 else Series(), plan, fleet, sides, slow, folder)
+        say("the tools over stdio")
+        taken = await tool_sends(home, fleet.spare, fleet.sinks[0], plan.samples)
+        series.add("tool send", percentile(taken, 50))
+    say("starts after kill -9")
     await _restarts(series, plan, home, fleet, folder)
     say("parked agents")
     await _idle(series, plan, home, fleet, folder)
     return figures(series, plan)
 
 
+def _home(root: Path, fleet: Fleet) -> Home:
+    home = Home(root)
+    home.create()
+    (home.root / CONFIG_NAME).write_text(fleet.settings, encoding="utf-8")
+    return home
+
+
 @asynccontextmanager
-async def _product(home: Home, fleet: Fleet, folder: Path) -> AsyncGenerator[Side]:
+async def _product(home: Home, fleet: Fleet, folder: Path, module: str = "broker") -> AsyncGenerator[Side]:
     async with (
-        _broker(home, folder) as process,
+        _broker(home, folder, module) as process,
         product_post(home, fleet.senders, fleet.readers) as post,
     ):
-        yield Side("product", post, process)
+        yield Side("product" if module == "broker" else "slow", post, process)
 
 
 @asynccontextmanager
 async def _floor(fleet: Fleet, folder: Path) -> AsyncGenerator[Side]:
-    database, socket = folder / "floor.db", folder / "floor.sock"
-    arguments = ("--database", str(database), "--socket", str(socket), "--agents", ",".join(fleet.agents))
-    async with (
-        program("benchmarks.floor", *arguments, errors=folder / "floor.log") as process,
-        floor_post(socket) as post,
-    ):
-        yield Side("floor", post, process)
+    database = str(folder / "floor.db")
+    with TemporaryDirectory(prefix="qp-floor-") as short:  # the path of a socket has to be
+        socket = Path(short) / "floor.sock"
+        arguments = ("--database", database, "--socket", str(socket), "--agents", ",".join(fleet.agents))
+        async with (
+            program("benchmarks.floor", *arguments, errors=folder / "floor.log") as process,
+            floor_post(socket) as post,
+        ):
+            yield Side("floor", post, process)
 
 
-def _broker(home: Home, folder: Path) -> AbstractAsyncContextManager[Process]:
-    return program("broker", "--home", str(home.root), errors=folder / "broker.log")
+def _broker(home: Home, folder: Path, module: str = "broker") -> AbstractAsyncContextManager[Process]:
+    return program(module, "--home", str(home.root), errors=folder / f"{module}.log")
 
 
-async def _round(series: Series, plan: Plan, fleet: Fleet, sides: tuple[Side, Side], folder: Path) -> None:
+async def _round(series: Series, plan: Plan, fleet: Fleet, sides: tuple[Side, Side], slow: Side, folder: Path) -> None:
     commits = one_row_commits(folder / "commits.db", plan.samples)
     series.add("commit", percentile(commits, 50))
-    window = plan.window_s
     for side in sides:
-        load = partial(loads.life_cycles, side.post, fleet.senders, fleet.readers, window)
+        load = partial(loads.life_cycles, side.post, fleet.senders, fleet.readers, plan.window_s)
         await _under_load(series, side, "cycles", load)
-    for side in sides:
-        load = partial(loads.sends, side.post, fleet.senders, fleet.sinks, window)
+    for side in (*sides, slow):
+        load = partial(loads.sends, side.post, fleet.senders, fleet.sinks, plan.window_s)
         await _under_load(series, side, "sends", load)
-        one = await loads.sends(side.post, fleet.senders[:1], fleet.sinks[:1], window)
-        series.add(f"{side.name} one", one)
+        load = partial(loads.sends, side.post, fleet.senders[:1], fleet.sinks[:1], plan.window_s)
+        await _under_load(series, side, "one", load)
     for side in sides:
         await _latencies(series, plan, fleet, side)
 
 
 async def _under_load(series: Series, side: Side, name: str, load: Callable[[], Awaitable[float]]) -> None:
-    before, started = processor_s(side.process.pid), perf_counter()
+    before, ours_before, started = processor_s(side.process.pid), process_time(), perf_counter()
     rate = await load()
-    after, done = processor_s(side.process.pid), rate * (perf_counter() - started)
+    after, ours, taken_s = processor_s(side.process.pid), process_time() - ours_before, perf_counter() - started
     series.add(f"{side.name} {name}", rate)
-    if before is not None and after is not None and done:
-        series.add(f"{side.name} {name} cpu", (after - before) / done)
+    if before is not None and after is not None:
+        series.add(f"{side.name} {name} broker cpu", (after - before) / rate / taken_s)
+        series.add(f"{side.name} {name} client cpu", ours / rate / taken_s)
 
 
 async def _latencies(series: Series, plan: Plan, fleet: Fleet, side: Side) -> None:

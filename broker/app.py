@@ -133,6 +133,5 @@ async def _open(office: Office, settings: Settings | None) -> None:
     """Make the fleet true before anybody is let in."""
     await office.writer.run(wakeups.start)
     if settings is not None:
-        office.fleet = settings.fleet.name or office.fleet
         await registry.apply_at_start(office, settings)
     await registry.renew_missing(office)

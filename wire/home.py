@@ -108,7 +108,12 @@ class Home:
 
         Raises:
             Denied: the home is another user's, or others may write to it.
+            Invalid: its path is no text, which could not be told to anybody over the link.
         """
+        try:
+            str(self.root).encode()
+        except UnicodeEncodeError:
+            raise Invalid(f"the path of the home is not UTF-8: {os.fsencode(self.root)!r}; choose another") from None
         make_private_folder(self.root)
         agents = (self.root / "agents", self.secrets, self.secrets / "agents")
         for folder in (self.backups, self.logs, self.run, *agents):

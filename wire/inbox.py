@@ -45,7 +45,7 @@ class Mail(Result):
     broadcast: bool = False
     attempt: int = 1
     """1 for the first lease; more means an earlier turn with this mail did not finish."""
-    earlier: list[EarlierSend] = []
+    earlier: list[EarlierSend] = Field(default_factory=list[EarlierSend])
 
 
 class InboxSend(Mutation):
@@ -70,9 +70,9 @@ class InboxSent(Result):
     id: str
     to: str
     state: State = "queued"
-    recipients: list[str] = []
-    skipped: list[Skipped] = []
-    warnings: list[str] = []
+    recipients: list[str] = Field(default_factory=list[str])
+    skipped: list[Skipped] = Field(default_factory=list[Skipped])
+    warnings: list[str] = Field(default_factory=list[str])
     duplicate: bool = False
 
 
@@ -184,7 +184,7 @@ class InboxExplained(Result):
     depth: int
     sent_in_turn: str | None = None
     deliveries: list[DeliveryStory]
-    replies: list[str] = []
+    replies: list[str] = Field(default_factory=list[str])
     history: list[Happening]
 
 

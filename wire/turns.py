@@ -164,10 +164,10 @@ class TurnsClosed(Result):
     """What became of the turn's mail; `next` is the turn that holds what was carried."""
 
     id: str
-    acked: list[str] = []
-    given_back: list[str] = []
-    dead: list[str] = []
-    held: list[str] = []
+    acked: list[str] = Field(default_factory=list[str])
+    given_back: list[str] = Field(default_factory=list[str])
+    dead: list[str] = Field(default_factory=list[str])
+    held: list[str] = Field(default_factory=list[str])
     next: Turn | None = None
 
 

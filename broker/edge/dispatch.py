@@ -111,9 +111,10 @@ class Dispatcher:
     def _answer(self, connection: Connection, request_id: int, op: str, outcome: Outcome[Any]) -> None:
         if outcome.error is not None:
             self._count_refusal(op, connection.principal.name, outcome.error)
-            connection.answer(request_id, codec.encode_error(request_id, outcome.error))
+            frame = codec.encode_error(request_id, outcome.error)
         else:
-            connection.answer(request_id, codec.encode_result(request_id, outcome.get()))
+            frame = _encoded(request_id, outcome.get())
+        connection.answer(request_id, frame)
 
     def _count_refusal(self, op: str, principal: str, error: QueenpostError) -> None:
         self._office.refused[error.code] += 1
@@ -192,7 +193,7 @@ class Dispatcher:
         except Exception as exc:  # noqa: BLE001  # outermost handler of a task
             connection.answer(request.id, codec.encode_error(request.id, refusal(exc)))
         else:
-            connection.answer(request.id, codec.encode_result(request.id, result))
+            connection.answer(request.id, _encoded(request.id, result))
 
     # --- the end of a connection --------------------------------------------------------------------
 
@@ -215,6 +216,14 @@ class Dispatcher:
             self._office.reports.forget(agent)
         command = partial(holders.connection_ended, agent=agent, instance=instance, local=True)
         self._office.writer.submit(command, _ignore)
+
+
+def _encoded(request_id: int, result: Result) -> bytes:
+    """Write an answer; whoever asked gets one, whatever is the matter with the result."""
+    try:
+        return codec.encode_result(request_id, result)
+    except Exception as exc:  # noqa: BLE001  # logged by `refusal`
+        return codec.encode_error(request_id, refusal(exc))
 
 
 def _forget_frames(error: BaseException | None) -> None:

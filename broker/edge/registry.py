@@ -148,15 +148,22 @@ async def apply(office: Office, _hub: Hub, _line: Connection, caller: Caller, re
         return once(tx, caller, request, FleetApplied, lambda: command(tx, tokens))
 
     try:
-        return await _with_tokens(office, settings, repeatable, write=not request.dry_run)
+        applied = await _with_tokens(office, settings, repeatable, write=not request.dry_run)
     except _DryRun as exc:
         return exc.result
+    _name(office, settings)
+    return applied
 
 
 async def apply_at_start(office: Office, settings: Settings) -> None:
     """Make the settings true before anybody is let in."""
     caller = Caller("operator", "operator")
     await _with_tokens(office, settings, lambda tx, tokens: applying.apply(tx, caller, settings, tokens), write=True)
+    _name(office, settings)
+
+
+def _name(office: Office, settings: Settings) -> None:
+    office.fleet = settings.fleet.name or office.home.fleet_name
 
 
 async def _with_tokens(

@@ -20,6 +20,8 @@ from wire.unix_socket import listen_unix
 
 MAX_UNWELCOMED = 64
 """Connections that have not said hello yet."""
+MAX_CONNECTIONS = 512
+"""In all: each takes a file descriptor, and the database and the token files need some too."""
 DRAIN_WITHIN_S = 1.5
 
 log = get_logger("broker")
@@ -41,16 +43,21 @@ class Server:
     def accept(self, transport: Transport) -> Receiver:
         """Take a new connection; one too many is told so and closed."""
         connection = Connection(transport, self._dispatcher)
-        if self._unwelcomed() >= MAX_UNWELCOMED:
-            connection.refuse(None, Limited("too many connections have not said hello yet; try again"))
+        too_many = self._too_many()
+        if too_many is not None:
+            connection.refuse(None, too_many)
             transport.close()
             return connection
         self.connections.add(connection)
         self._group.start_soon(self._live, connection)
         return connection
 
-    def _unwelcomed(self) -> int:
-        return sum(not connection.welcomed.is_set() for connection in self.connections)
+    def _too_many(self) -> Limited | None:
+        if len(self.connections) >= MAX_CONNECTIONS:
+            return Limited(f"{MAX_CONNECTIONS} connections are open; end some of the programs that hold them")
+        if sum(not connection.welcomed.is_set() for connection in self.connections) >= MAX_UNWELCOMED:
+            return Limited("too many connections have not said hello yet; try again")
+        return None
 
     async def _live(self, connection: Connection) -> None:
         try:
@@ -59,10 +66,14 @@ class Server:
             self.connections.discard(connection)
 
     async def drain(self) -> None:
-        """Tell everybody, let what is in flight finish within a bound, then close every connection."""
+        """Tell everybody, let what is in flight finish within a bound, then close every connection.
+
+        What comes after the beginning is not read: its sender asks the next broker.
+        """
         self._dispatcher.draining = True
         self.hub.announce(Push(event="shutting_down"))
         for connection in self.connections:
+            connection.transport.pause()
             self._dispatcher.withdraw(connection)
         with anyio.move_on_after(DRAIN_WITHIN_S) as bound:
             for connection in list(self.connections):

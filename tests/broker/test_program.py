@@ -74,6 +74,14 @@ async def test_sigterm_ends_it_within_2_s_and_whoever_waits_gets_an_answer(home:
         assert not home.database.with_name("broker.db-wal").exists()
 
 
+async def test_ctrl_c_ends_it_like_sigterm(home: Home) -> None:
+    """DESIGN 2: rc 0, no stack trace."""
+    async with BrokerProcess(home) as fleet:
+        await fleet.add("bob")
+        assert await fleet.interrupt() == 0
+        assert "Traceback" not in fleet.said
+
+
 async def test_sigterm_under_load_loses_nothing_that_was_accepted(home: Home) -> None:
     """[H01] DESIGN 5.1: what was answered before the end is there after it; the rest may be sent again."""
     async with BrokerProcess(home) as fleet:
@@ -157,6 +165,32 @@ async def test_a_home_whose_place_is_taken_by_a_file_is_refused(home: Home) -> N
     """Bad input and misuse: says what is in the way."""
     home.root.write_text("in the way", encoding="utf-8")
     refused(await run_to_end(home), 1, "invalid")
+
+
+async def test_a_home_whose_path_is_no_text_is_refused(home: Home) -> None:
+    """Bad input and misuse: it could be told to nobody over the link."""
+    strange = Home(home.root.with_name(os.fsdecode(b"h\xff")))
+    refused(await run_to_end(strange), 1, "invalid", "not UTF-8")
+    assert not strange.root.exists()
+
+
+async def test_a_socket_whose_path_would_be_too_long_lies_elsewhere(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DESIGN 4 Who may connect: a private folder in $XDG_RUNTIME_DIR, noted in the home; the same after a kill."""
+    runtime = home.root.with_name("runtime")
+    runtime.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    deep = Home(home.root.joinpath(*["a-rather-long-name"] * 6))
+    deep.root.parent.mkdir(parents=True)
+    async with BrokerProcess(deep) as fleet:
+        await fleet.add("bob")
+        place = deep.socket
+        assert place.is_relative_to(runtime)
+        assert place.parent.stat().st_mode & 0o777 == 0o700
+        await fleet.restart()
+        assert deep.socket == place
+        assert (await fleet.agent("bob")).state == "away"
 
 
 @pytest.mark.parametrize("end", ["killed", "stopped"])

@@ -334,6 +334,10 @@ class BrokerProcess(Fleet):
         """End it with SIGTERM; gives its exit code."""
         return await self._end(signal.SIGTERM)
 
+    async def interrupt(self) -> int:
+        """End it with SIGINT, as Ctrl-C does; gives its exit code."""
+        return await self._end(signal.SIGINT)
+
     async def restart(self) -> None:
         """Kill it and start it again on the same home."""
         await self.kill()

@@ -5,6 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 from subprocess import PIPE
+from typing import Self
 
 import anyio
 from anyio.abc import Process
@@ -18,20 +19,31 @@ from wire.home import Home
 class BrokerNursery(Fleet):
     """Starts brokers by fork. Its `end` leaves no process."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, *, asleep: bool = False) -> None:
+        """Make one; `asleep`: entering it starts no broker yet."""
         super().__init__(home)
+        self._asleep = asleep
         self._process: Process | None = None
         self._lines: BufferedByteReceiveStream
 
+    async def __aenter__(self) -> Self:
+        await self._open_nursery()
+        return self if self._asleep else await super().__aenter__()
+
     async def start(self) -> None:
         """Start a broker and wait for its ready line."""
-        if self._process is None:
-            await self._open_nursery()
         assert await self._order("start") == "ready"
 
     async def kill(self) -> None:
         """End the broker with SIGKILL; returns when it is gone."""
         assert await self._order("kill") == "killed"
+
+    async def try_for(self, seconds: float) -> bool:
+        """Start a broker and kill it after so long; says whether it had come to its ready line."""
+        if await self._order(f"try {seconds}") == "killed":
+            return False
+        assert await self._event() == "killed"
+        return True
 
     async def end(self) -> None:
         """End nursery and broker."""
@@ -55,8 +67,11 @@ class BrokerNursery(Fleet):
     async def _order(self, order: str) -> str:
         assert self._process is not None
         assert self._process.stdin is not None
+        await self._process.stdin.send(order.encode() + b"\n")
+        return await self._event()
+
+    async def _event(self) -> str:
         with anyio.fail_after(START_S):
-            await self._process.stdin.send(order.encode() + b"\n")
             return json.loads(await self._lines.receive_until(b"\n", 64 * 1024))["event"]
 
 

@@ -137,6 +137,26 @@ def test_a_full_disk_in_the_middle_of_a_batch_makes_no_reply_a_lie(tmp_path: Pat
     assert ends["all"] >= 1, ends
 
 
+def test_the_comparison_finds_a_lie(tmp_path: Path) -> None:
+    """Reliability 5: a control that must fail; answers that were swapped between those that had room and the others."""
+    with FakeOffice(tmp_path, limits=LIMITS) as office:
+        callers: dict[str, Caller] = {}
+        for name in ("ann", "ben"):
+            office.add(name)
+            callers[name] = office.harness(name)
+        batch = batch_of(office, callers, random.Random(1))
+        limit_pages(office, 8)
+        office.commit(*batch.closes.values(), *batch.sends.values())
+        kept = next(send for send in batch.sends.values() if was_done(send))
+        refused = next(send for send in batch.sends.values() if not was_done(send))
+        assert lies(tmp_path / "broker.db", batch) == []
+        kept.outcome, refused.outcome = refused.outcome, kept.outcome
+        assert len(lies(tmp_path / "broker.db", batch)) == 2
+        (turn,) = batch.closes
+        office.damage("UPDATE turns SET state = 'open', outcome = NULL WHERE id = :turn", turn=int(turn[1:]))
+        assert any(f"close {turn}" in lie for lie in lies(tmp_path / "broker.db", batch))
+
+
 def finish(office: FakeOffice, callers: dict[str, Caller], batch: Batch) -> None:
     """Repeat everything, with its key, and work it all off."""
     for again in batch.again.values():

@@ -18,10 +18,10 @@ import pytest
 from tests.fakes.broker import short_home
 from tests.torture.broker import BrokerNursery, image
 from tests.torture.ledger import Findings, Ledger, compare, leased
-from tests.torture.load import IN_FLIGHT, SETTINGS, Load
+from tests.torture.load import AGENTS, IN_FLIGHT, SETTINGS, Load
 from wire.home import Home
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
 CYCLES = int(os.environ.get("QUEENPOST_TORTURE_CYCLES", "100"))
 SEED = int(os.environ.get("QUEENPOST_TORTURE_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
@@ -84,6 +84,39 @@ async def test_no_kill_loses_what_was_accepted(home: Home, tmp_path: Path) -> No
     assert wrong + findings.wrong == []
     assert len(ledger.accepted) >= CYCLES
     assert findings.redeliveries > 0
+
+
+@pytest.mark.torture
+@pytest.mark.timeout(7200)
+async def test_ten_times_as_many_kills_lose_nothing_either(home: Home, tmp_path: Path) -> None:
+    """[Z1]: the same, 1,000 times by default."""
+    sys.stdout.write(f"replay: QUEENPOST_TORTURE_SEED={SEED} QUEENPOST_TORTURE_CYCLES={CYCLES}\n")
+    began = anyio.current_time()
+    ledger, wrong = await torture(home, tmp_path, cycles=10 * CYCLES, seed=SEED)
+    findings = compare(image(home.database, tmp_path), ledger, drained=True)
+    report("torture", ledger, findings, 10 * CYCLES, SEED, anyio.current_time() - began)
+    assert wrong + findings.wrong == []
+
+
+STARTS = 40
+LONGEST_START_S = 0.3
+
+
+async def test_a_kill_in_the_middle_of_a_start_leaves_a_home_that_starts(home: Home) -> None:
+    """[H01] [P09] DESIGN 4, 6, 10: first migration, tokens, settings; killed at 40 moments, then all of it is there."""
+    rng = random.Random(SEED)
+    sys.stdout.write(f"replay: QUEENPOST_TORTURE_SEED={SEED}\n")
+    async with BrokerNursery(home, asleep=True) as fleet:
+        ready = [await fleet.try_for(rng.uniform(0, LONGEST_START_S)) for _ in range(STARTS)]
+        await fleet.start()
+        agents = [agent.name for agent in (await fleet.status()).agents]
+        assert agents == sorted(f"agent-{number}" for number in range(AGENTS))
+        workers = await fleet.harness(*agents)
+        sent = await workers[0].send(workers[1].name)
+        assert [mail.id for mail in (await workers[1].opened()).mail] == [sent.id]
+        await fleet.kill()
+    sys.stdout.write(f"{STARTS} starts killed, {sum(ready)} of them after the ready line\n")
+    assert kinds(compare(home.database, Ledger(), drained=False)) == {"invented"}  # of which no ledger was kept
 
 
 # ---- controls: the same checks have to find what is wrong

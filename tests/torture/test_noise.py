@@ -68,16 +68,15 @@ async def test_a_thousand_malformed_frames_do_no_harm(home: Home) -> None:
     """[P09] Reliability 5, goal 10; DESIGN 4: each is answered, none is a defect of ours, a healthy client works on."""
     assert len({noise.name for noise in noises(FRAMES)}) == FRAMES
     async with BrokerProcess(home) as fleet:
-        await fleet.add("alice", "bob")
-        alice, bob = await fleet.harness("alice", "bob")
+        await fleet.add("bob")
+        bob = await fleet.worker("bob")
         served = 0
 
         async def work() -> None:
             nonlocal served
             while True:
-                await alice.send("operator" if served % 2 else "bob")
-                if served % 2 == 0:
-                    await bob.close((await bob.opened()).id)
+                await fleet.send("bob")
+                await bob.close((await bob.opened()).id)
                 served += 1
 
         line = await fleet.raw(home.operator_secret)

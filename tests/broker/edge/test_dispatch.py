@@ -392,6 +392,22 @@ async def test_a_defect_is_internal_with_an_id_to_find_it_by(
         assert (await operator.ask({"id": 3, "op": "fleet.ping"}))["ok"]
 
 
+async def test_a_result_that_cannot_be_written_is_answered_all_the_same(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ours: a request never stays without an answer, and its place in flight is free again."""
+
+    def unwritable(*_: object) -> Result:
+        return InboxAcked.model_construct(ids=["\ud800"])
+
+    monkeypatch.setitem(commands.WRITES, "inbox.ack", unwritable)
+    async with LocalBroker(home) as fleet:
+        line = await fleet.raw(home.operator_secret)
+        for number in range(3):
+            answer = await line.ask({"id": 2, "op": "inbox.ack", "key": f"k{number}", "all": True})
+            assert error_of(answer) == (2, "internal")
+
+
 def correlation_ids(caplog: pytest.LogCaptureFixture) -> list[str]:
     """Give the ids under which the log tells more, oldest first."""
     fields = [getattr(record, "fields", {}) for record in caplog.records]

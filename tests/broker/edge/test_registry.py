@@ -241,6 +241,17 @@ async def test_limits_of_the_file_hold_from_the_next_request_on(home: Home) -> N
             await alice.send("operator", "x" * 257)
 
 
+async def test_a_fleet_is_renamed_by_its_file(home: Home) -> None:
+    """DESIGN 10: the file is the desired state of what it declares; without a name the folder gives one."""
+    async with configured(home, TWO) as fleet:
+        assert (await fleet.status()).fleet == "home"
+        (home.root / "queenpost.toml").write_text(f'{TWO}[fleet]\nname = "orchard"\n', encoding="utf-8")
+        await apply(fleet)
+        assert (await fleet.status()).fleet == "orchard"
+        client = await fleet.entered(fleet.client(home.operator_secret))
+        assert client.welcome.fleet == "orchard"
+
+
 async def test_a_fleet_without_a_file_has_nothing_to_apply(home: Home) -> None:
     """DESIGN 10: says how to make one."""
     async with LocalBroker(home) as fleet:

@@ -108,6 +108,11 @@ def lease(tx: Tx, turn: int, batch: Batch, call: str | None = None) -> None:
     tx.revise_due()
 
 
+def ack(tx: Tx, turn: int, rows: list[Row]) -> None:
+    """Settle leased deliveries as handled in this turn."""
+    tx.run_each("turns.ack", [{"turn": turn, "delivery": row["delivery"], "now": tx.now_ms} for row in rows])
+
+
 def lease_until(tx: Tx) -> int:
     """When a lease that starts now runs out."""
     return tx.now_ms + LEASE_MS

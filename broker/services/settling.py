@@ -4,8 +4,7 @@ Acks are bound to (delivery, attempt, epoch): whatever comes late changes nothin
 """
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 from broker.services import leasing, notices
 from broker.services.callers import Caller
@@ -51,16 +50,14 @@ def close(tx: Tx, caller: Caller, request: TurnsClose) -> TurnsClosed:
     carried = _pick(rows, request.carry) if request.carry else []
     own = [row for row in rows if row not in carried] if carried else rows
     _write_end(tx, turn["id"], request)
-    fates = _fates(tx, turn, own, request)
-    # Every list is given: pydantic would make a deep copy of each default.
-    result = TurnsClosed(
-        id=turn_id(turn["id"]),
-        acked=fates.acked,
-        given_back=fates.given_back,
-        dead=fates.dead,
-        held=[],
-        next=_carry(tx, turn, carried) if carried else None,
-    )
+    if request.outcome == "completed":
+        result = _ack(tx, turn, own)
+    elif is_counted(request.outcome, begun=request.begun):
+        result = _fail(tx, turn, own, request)
+    else:
+        result = _return(tx, turn, own)
+    if carried:
+        result = result.model_copy(update={"next": _carry(tx, turn, carried)})
     tx.woke(caller.name)
     tx.revise_due()
     tx.log(
@@ -70,21 +67,12 @@ def close(tx: Tx, caller: Caller, request: TurnsClose) -> TurnsClosed:
     return result
 
 
-@dataclass(frozen=True, slots=True)
-class _Fates:
-    """What became of a turn's mail, by message id."""
-
-    acked: list[str]
-    given_back: list[str]
-    dead: list[str]
-
-
-def _fates(tx: Tx, turn: Row, rows: list[Row], request: TurnsClose) -> _Fates:
-    if request.outcome == "completed":
-        return _ack(tx, turn, rows)
-    if is_counted(request.outcome, begun=request.begun):
-        return _fail(tx, turn, rows, request)
-    return _return(tx, rows)
+def _closed(
+    turn: Row, acked: Sequence[Row] = (), given_back: Sequence[Row] = (), dead: Sequence[Row] = ()
+) -> TurnsClosed:
+    # Every list is given: pydantic would make a deep copy of each default.
+    fates = [_messages(rows) for rows in (acked, given_back, dead)]
+    return TurnsClosed(id=turn_id(turn["id"]), acked=fates[0], given_back=fates[1], dead=fates[2], held=[])
 
 
 def _closed_again(tx: Tx, caller: Caller, turn: Row, request: TurnsClose) -> TurnsClosed:
@@ -119,28 +107,24 @@ def _deliveries(rows: list[Row]) -> str:
     return json.dumps([row["delivery"] for row in rows])
 
 
-def _messages(rows: list[Row]) -> list[str]:
+def _messages(rows: Iterable[Row]) -> list[str]:
     return [message_id(row["id"]) for row in rows]
 
 
-def _ack(tx: Tx, turn: Row, rows: list[Row]) -> _Fates:
+def _ack(tx: Tx, turn: Row, rows: list[Row]) -> TurnsClosed:
     if rows:
-        _settle_leases(tx, turn["id"], rows)
+        leasing.ack(tx, turn["id"], rows)
         leasing.count_out(tx, turn["agent"], rows)
-    return _Fates(acked=_messages(rows), given_back=[], dead=[])
+    return _closed(turn, acked=rows)
 
 
-def _settle_leases(tx: Tx, turn: int, rows: list[Row]) -> None:
-    tx.run_each("turns.ack", [{"turn": turn, "delivery": row["delivery"], "now": tx.now_ms} for row in rows])
-
-
-def _return(tx: Tx, rows: list[Row]) -> _Fates:
+def _return(tx: Tx, turn: Row, rows: list[Row]) -> TurnsClosed:
     if rows:
         tx.run("turns.back", ids=_deliveries(rows))
-    return _Fates(acked=[], given_back=_messages(rows), dead=[])
+    return _closed(turn, given_back=rows)
 
 
-def _fail(tx: Tx, turn: Row, rows: list[Row], request: TurnsClose) -> _Fates:
+def _fail(tx: Tx, turn: Row, rows: list[Row], request: TurnsClose) -> TurnsClosed:
     """Count the failure against every message; the fifth makes a dead letter.
 
     Two or more that failed together go one by one from now on: so the culprit is found and the others live.
@@ -154,7 +138,7 @@ def _fail(tx: Tx, turn: Row, rows: list[Row], request: TurnsClose) -> _Fates:
         tx.run("turns.back_failed", ids=_deliveries(some), ready_at=ready_at, alone=alone)
     if dead:
         _bury(tx, turn["agent"], dead, f"{MAX_FAILURES} turns failed, the last by {request.outcome}", alone)
-    return _Fates(acked=[], given_back=_messages(back), dead=_messages(dead))
+    return _closed(turn, given_back=back, dead=dead)
 
 
 def _bury(tx: Tx, agent: str, rows: list[Row], why: str, alone: int) -> None:
@@ -277,7 +261,7 @@ def settle_rows(tx: Tx, agent: str, turn: int, rows: list[Row]) -> None:
         tx.run("turns.move", turn=finished, ids=ids)
         tx.run("turns.add_leases", turn=finished, ids=ids, call=None)
         tx.run("turns.shrink", turn=turn, messages=len(rows), bytes=sum(row["bytes"] for row in rows))
-    _settle_leases(tx, finished, rows)
+    leasing.ack(tx, finished, rows)
     if not remaining:
         _end(tx, turn, "completed", "settled by the session")
     leasing.count_out(tx, agent, rows)

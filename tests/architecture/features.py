@@ -27,9 +27,7 @@ def rows(record: str) -> dict[str, str]:
     for line in record.splitlines():
         if match := ROW.match(line):
             if match["id"] in found:
-                raise ValueError(
-                    f"{RECORD.name} has two rows {match['id']}; give the later one an id of its own"
-                )
+                raise ValueError(f"{RECORD.name} has two rows {match['id']}; give the later one an id of its own")
             found[match["id"]] = match["what"]
     return found
 

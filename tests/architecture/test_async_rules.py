@@ -13,12 +13,7 @@ LOOSE_TASKS = {"create_task", "ensure_future", "gather", "run_coroutine_threadsa
 
 def test_asyncio_is_imported_in_two_places_only() -> None:
     """Ours: STYLE of async; everything else is anyio."""
-    found = {
-        name_of(path)
-        for path in product_files()
-        for _, name in imports(path)
-        if name.split(".")[0] == "asyncio"
-    }
+    found = {name_of(path) for path in product_files() for _, name in imports(path) if name.split(".")[0] == "asyncio"}
     assert found <= MAY_IMPORT_ASYNCIO
 
 
@@ -40,9 +35,7 @@ def test_no_test_sleeps() -> None:
 
 def _loose_tasks(path: Path) -> list[tuple[int, str]]:
     used = [(line, f"asyncio.{name}") for name in LOOSE_TASKS for line in _attribute(path, "asyncio", name)]
-    taken = [
-        (line, name) for line, name in imports(path) if name in {f"asyncio.{task}" for task in LOOSE_TASKS}
-    ]
+    taken = [(line, name) for line, name in imports(path) if name in {f"asyncio.{task}" for task in LOOSE_TASKS}]
     return used + taken
 
 

@@ -31,9 +31,7 @@ def test_an_init_file_holds_nothing_but_names() -> None:
 
 def test_every_folder_with_python_is_a_package() -> None:
     """Ours: two test files of one name do not collide, and no folder turns into a namespace package."""
-    bare = sorted(
-        {name_of(path.parent) for path in all_files() if not (path.parent / "__init__.py").exists()}
-    )
+    bare = sorted({name_of(path.parent) for path in all_files() if not (path.parent / "__init__.py").exists()})
     assert not bare
 
 
@@ -50,11 +48,7 @@ def test_tests_mirror_the_tree() -> None:
 
 def test_the_wheel_is_told_of_every_root_package() -> None:
     """Ours: no folder with Python at the root is forgotten, and tests stay out of the wheel."""
-    here = {
-        path.parent.name
-        for path in ROOT.glob("*/__init__.py")
-        if not path.parent.name.startswith((".", "build"))
-    }
+    here = {path.parent.name for path in ROOT.glob("*/__init__.py") if not path.parent.name.startswith((".", "build"))}
     assert here == {*PRODUCT, "tests", "benchmarks"}
 
 

@@ -24,10 +24,7 @@ def test_log_events_are_constants() -> None:
 def test_nothing_but_the_event_is_positional() -> None:
     """Ours: data are keywords, so that each has a name in the file."""
     found = [
-        f"{name_of(path)}:{call.lineno}"
-        for path in product_files()
-        for call in _log_calls(path)
-        if len(call.args) > 1
+        f"{name_of(path)}:{call.lineno}" for path in product_files() for call in _log_calls(path) if len(call.args) > 1
     ]
     assert not found
 

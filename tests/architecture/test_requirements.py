@@ -24,9 +24,7 @@ HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}(?: \\)?$")
 @pytest.mark.parametrize("lock", LOCKS)
 def test_every_requirement_is_pinned_and_hashed(lock: str) -> None:
     """Ours: a line is a pin that goes on, a hash, or a comment; so no address and no path can be in it."""
-    odd = [
-        line for line in _lines(lock) if not (PIN.match(line) or HASH.match(line) or line.startswith("# "))
-    ]
+    odd = [line for line in _lines(lock) if not (PIN.match(line) or HASH.match(line) or line.startswith("# "))]
     assert not odd
     assert "://" not in "\n".join(_lines(lock))
 
@@ -99,8 +97,7 @@ def _out_of_step(wanted: list[Requirement], pins: dict[str, Version]) -> list[st
     return [
         str(requirement)
         for requirement in wanted
-        if (pin := pins.get(canonicalize_name(requirement.name))) is None
-        or not requirement.specifier.contains(pin)
+        if (pin := pins.get(canonicalize_name(requirement.name))) is None or not requirement.specifier.contains(pin)
     ]
 
 

@@ -79,9 +79,9 @@ def compare(database: Path, ledger: Ledger, *, drained: bool) -> Findings:
 
 
 def leased(database: Path, recipients: Iterable[str]) -> int:
-    """Count what these agents hold in a store that no broker uses."""
+    """Count what these agents hold in a store that no broker uses; leaves it as the kill left it."""
     sql = "SELECT count(*) FROM deliveries WHERE state = 'leased' AND recipient = ?"
-    with closing(sqlite3.connect(database)) as connection:
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         return sum(connection.execute(sql, (name,)).fetchone()[0] for name in recipients)
 
 

@@ -25,8 +25,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
 CYCLES = int(os.environ.get("QUEENPOST_TORTURE_CYCLES", "100"))
 SEED = int(os.environ.get("QUEENPOST_TORTURE_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
-LOOK_EVERY = 10
-"""Every so many kills the image that was left is compared as a whole, not only counted."""
+LOOKS = 10
+"""How often the image that a kill left is compared as a whole, in the middle of it all."""
 DEAD_RECEIVERS = 0.25
 """Share of the receivers that die with the broker."""
 
@@ -54,10 +54,9 @@ async def torture(home: Home, folder: Path, *, cycles: int, seed: int) -> tuple[
                 assert load.asking == IN_FLIGHT
                 dead = load.lose_harnesses(DEAD_RECEIVERS)
                 await fleet.kill()
-                left = image(home.database, folder)
-                load.ledger.leased_at_deaths += leased(left, dead)
-                if cycle % LOOK_EVERY == 0:
-                    wrong += compare(left, load.ledger, drained=False).wrong
+                load.ledger.leased_at_deaths += leased(home.database, dead)
+                if cycle % max(cycles // LOOKS, 1) == 0:
+                    wrong += compare(image(home.database, folder), load.ledger, drained=False).wrong
                 await fleet.start()
             load.end()
         await fleet.kill()

@@ -260,7 +260,7 @@ async def test_a_lost_connection_ends_the_right_to_as(home: Home) -> None:
 
 
 async def test_an_agents_own_connection_speaks_for_nobody_else(home: Home) -> None:
-    """DESIGN 4: who acts comes from the credential; foreign and unknown names get the same answer."""
+    """[P12] DESIGN 4: who acts comes from the credential; foreign and unknown names get the same answer."""
     async with LocalBroker(home) as fleet:
         await fleet.add("alice", "bob")
         client = await fleet.entered(fleet.client(home.agent_secret("alice")))

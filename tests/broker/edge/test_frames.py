@@ -63,7 +63,7 @@ MALFORMED: dict[str, tuple[bytes, int | None]] = {
 
 @pytest.mark.parametrize("name", MALFORMED)
 async def test_a_malformed_frame_is_answered_and_the_connection_lives(home: Home, name: str) -> None:
-    """DESIGN 4, 5 Provenance: `invalid` with the request's id where one can be read, in bounded words."""
+    """[P12] DESIGN 4, 5 Provenance: `invalid` with the request's id where one can be read, in bounded words."""
     frame, request_id = MALFORMED[name]
     async with LocalBroker(home) as fleet:
         await fleet.add("bob")

@@ -1,6 +1,7 @@
 """`make bench`, or `python -P -m benchmarks`: measure, print a table, write JSON."""
 
 import argparse
+import gc
 import json
 import signal
 import sys
@@ -15,6 +16,7 @@ from benchmarks.figures import Figure
 from benchmarks.plan import QUICK, Plan
 from benchmarks.report import as_json, table
 from benchmarks.suite import measure
+from broker.__main__ import GC_THRESHOLDS
 
 RESULTS = Path(__file__).parent / "results"
 """Where runs are kept; not in git."""
@@ -26,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure once; 0 unless `--check` was given and a goal was missed."""
     args = _arguments(argv)
     plan = QUICK if args.quick else Plan()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)  # as in the broker, for the client of the floor too
     with tempfile.TemporaryDirectory(prefix="qp-bench-", dir=args.folder) as folder:
         figures = anyio.run(_until_a_signal, plan, Path(folder))
     if figures is None:

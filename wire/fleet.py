@@ -64,7 +64,7 @@ class RequestCancel(Request):
 
 
 class Cancelled(Result):
-    """Whether the request was still waiting."""
+    """Whether the request was parked. Its own answer comes all the same, and alone tells whether mail was leased."""
 
     cancelled: bool
 

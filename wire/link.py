@@ -100,7 +100,7 @@ class Link:
         except TimeoutError:
             raise no_answer(op_name(request), patience) from None
 
-    async def exchange(
+    def exchange(
         self,
         request: Request,
         result: type[R],
@@ -108,13 +108,13 @@ class Link:
         as_: str | None = None,
         on_late: Callable[[R], None] | None = None,
         patience_s: float,
-    ) -> R:
+    ) -> Awaitable[R]:
         """Call, for a caller with a patience of its own.
 
         Raises:
             TimeoutError: it is at its end.
         """
-        return await self._calls.exchange(request, result, as_=as_, on_late=on_late, patience_s=patience_s)
+        return self._calls.exchange(request, result, as_=as_, on_late=on_late, patience_s=patience_s)
 
     def on_line(self, line: bytes) -> None:
         """See `wire.transport.Receiver`."""

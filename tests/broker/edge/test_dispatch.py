@@ -311,13 +311,29 @@ async def test_a_cancel_after_the_commit_changes_nothing_and_the_result_comes(ho
         line, _ = await line_of_bob(fleet)
         await line.send(b'{"id":2,"op":"turns.open","as":"bob","wait_s":60}\n')
         await line.ask({"id": 3, "op": "fleet.ping"})
-        with fleet.writer_stopped():
-            pass
         await fleet.send("bob")
         opened = await line.frame()
         assert opened["id"] == 2
         assert (await line.ask({"id": 4, "op": "request.cancel", "request": 2}))["result"] == {"cancelled": False}
         assert await fleet.state_of(opened["result"]["turn"]["mail"][0]["id"]) == "in_turn"
+
+
+async def test_a_cancel_that_crosses_a_lease_leaves_it_to_the_answer(home: Home) -> None:
+    """DESIGN 4: both come; whoever withdrew a request looks at its answer, and gives the mail back or keeps it."""
+    async with LocalBroker(home) as fleet:
+        await fleet.add("bob")
+        sent = await fleet.send("bob")
+        line, _ = await line_of_bob(fleet)
+        with fleet.writer_stopped():
+            await line.send(b'{"id":2,"op":"turns.open","as":"bob","wait_s":60}\n')
+            assert (await line.ask({"id": 3, "op": "request.cancel", "request": 2}))["ok"]
+        opened = await line.frame()
+        assert opened["id"] == 2
+        turn = opened["result"]["turn"]
+        assert [mail["id"] for mail in turn["mail"]] == [sent.id]
+        back = {"id": 4, "op": "turns.give_back", "as": "bob", "turn": turn["id"], "ids": [sent.id]}
+        assert (await line.ask(back))["result"]["ids"] == [sent.id]
+        assert await fleet.state_of(sent.id) == "queued"
 
 
 async def test_nobody_withdraws_the_request_of_another_connection(home: Home) -> None:

@@ -70,7 +70,7 @@ test: dev ## the tests (PYTEST_ARGS='-k inbox -n 0')
 	@$(VENV)/bin/pytest -q -n auto --maxprocesses 8 --dist loadfile --inline-snapshot=disable -m 'not e2e and not torture' $(PYTEST_ARGS)
 
 torture: dev ## the same with more force: every step of the loop killed five times (PYTEST_ARGS)
-	@$(VENV)/bin/pytest -q -n 2 --maxprocesses 8 --inline-snapshot=disable -m torture $(PYTEST_ARGS)
+	@QUEENPOST_TORTURE_CYCLES=$${QUEENPOST_TORTURE_CYCLES:-30} $(VENV)/bin/pytest -q -n 2 --maxprocesses 8 --inline-snapshot=disable -m torture $(PYTEST_ARGS)
 
 features: dev ## write into docs/features.md which tests show which row
 	@$(PY) -m tests.architecture.features --write

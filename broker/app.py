@@ -47,14 +47,17 @@ class _Nerves:
 
     def on_effects(self, effects: Effects) -> None:
         """Apply what a batch asked for."""
-        if effects.logs:
-            log.relay(effects.logs)
         if self.server is None:
             return
         for push in effects.pushes:
             self.server.hub.announce(push)
         for agent in effects.woken:
             self.server.hub.mail_waiting(agent)
+
+    def on_told(self, effects: Effects) -> None:
+        """Log what a batch did."""
+        if effects.logs:
+            log.relay(effects.logs)
 
     def on_due(self, due_ms: int | None) -> None:
         """Pass the next due time on."""
@@ -114,7 +117,7 @@ async def _office(options: BrokerOptions, nerves: _Nerves, clock: Clock) -> Asyn
     with open_database(home.database, clock) as database:
         group = Group(database, clock, wakeups.next_due)
         async with (
-            Writer(group, nerves.on_effects, nerves.on_due, nerves.broken.set) as writer,
+            Writer(group, nerves.on_effects, nerves.on_due, nerves.broken.set, nerves.on_told) as writer,
             Readers(home.database) as readers,
         ):
             yield Office(

@@ -102,8 +102,10 @@ def count_out(tx: Tx, agent: str, rows: list[Row]) -> None:
 
 def lease(tx: Tx, turn: int, batch: Batch, call: str | None = None) -> None:
     """Lease the batch to an open turn; `call` names the take, so that a repeated one finds what it leased."""
-    leases = [{"turn": turn, "delivery": row["delivery"], "call": call} for row in batch.rows]
-    tx.run_each("turns.lease", leases)
+    leases = [
+        {"turn": turn, "delivery": row["delivery"], "attempt": row["attempt"] + 1, "call": call} for row in batch.rows
+    ]
+    tx.run_each("turns.lease", leases)  # counts the attempt
     tx.run_each("turns.add_lease", leases)
     tx.revise_due()
 

@@ -37,7 +37,8 @@ class Writer:
     """Runs commands on its thread, in the order in which they were submitted; an async context manager.
 
     Every method is for the loop's thread. `on_effects`, `on_due` and then each `done` are called on the loop,
-    after the commit; one that raises is logged and stops nothing. `on_broken` is called if the thread dies.
+    after the commit; one that raises is logged and stops nothing. `on_told` gets the effects once more when the
+    answers are on their way, for what nobody has to wait for. `on_broken` is called if the thread dies.
     """
 
     def __init__(
@@ -46,11 +47,13 @@ class Writer:
         on_effects: Callable[[Effects], None],
         on_due: Callable[[int | None], None],
         on_broken: Callable[[], None] = lambda: None,
+        on_told: Callable[[Effects], None] = lambda _: None,
     ) -> None:
         self._group = group
         self._on_effects = on_effects
         self._on_due = on_due
         self._on_broken = on_broken
+        self._on_told = on_told
         self._jobs: deque[Submission] = deque()
         """Appended on the loop, taken on the thread. Bounded by what the connections may have in flight."""
         self._unsettled: dict[AnyJob, None] = {}
@@ -134,6 +137,8 @@ class Writer:
         _guarded(self._on_due, batch.due_ms)
         for job, outcome in batch.settled:
             self._settle(job, outcome)
+        # In the next turn of the loop, behind the writes of this one.
+        self._loop.call_soon(_guarded, self._on_told, batch.effects)
 
     def _settle(self, job: AnyJob, outcome: Outcome[Any]) -> None:
         if job in self._unsettled:

@@ -45,9 +45,8 @@ UPDATE deliveries SET state = 'leased', turn = :turn, attempt = attempt + 1 WHER
 UPDATE deliveries SET turn = :turn WHERE id IN (SELECT value FROM json_each(:ids)) AND state = 'leased';
 
 -- add_lease --
--- Write down that :turn holds one delivery at its present attempt, perhaps again.
-INSERT INTO leases (turn, delivery, attempt, call)
-SELECT :turn, d.id, d.attempt, :call FROM deliveries d WHERE d.id = :delivery
+-- Write down that :turn holds one delivery at this attempt, perhaps again.
+INSERT INTO leases (turn, delivery, attempt, call) VALUES (:turn, :delivery, :attempt, :call)
 ON CONFLICT (delivery, turn) DO UPDATE SET id = (SELECT max(l.id) + 1 FROM leases l),
     attempt = excluded.attempt, call = excluded.call, given_back = 0;
 

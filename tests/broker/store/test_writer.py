@@ -57,6 +57,16 @@ async def test_effects_come_first_then_the_due_time_then_every_outcome(group: Gr
     assert calls[0][1].woken == {"anna", "bert"}
 
 
+async def test_what_nobody_waits_for_comes_last(group: Group) -> None:
+    """Ours: the log of a batch is written when its answers are on their way, and before the writer is left."""
+    calls: list[tuple[str, Any]] = []
+    async with Writer(group, spy(calls, "effects"), ignore, ignore, spy(calls, "told")) as writer:
+        writer.submit(send("anna", "one"), spy(calls, "first"))
+        await settle(writer)
+        writer.submit(send("anna", "two"), spy(calls, "second"))
+    assert [name for name, _ in calls] == ["effects", "first", "told", "effects", "second", "told"]
+
+
 async def test_callbacks_run_on_the_loop(group: Group) -> None:
     """Style 18: the thread touches nothing of the loop."""
     threads: set[int] = set()

@@ -43,6 +43,9 @@ from wire.settings import AgentSettings
 START_S = 60.0
 """How long a start or an end may take; far more than it does, for machines with other work."""
 
+SHOWN_AT_FAILURE = 8000
+"""Characters of what a broker program said last."""
+
 
 class Brisk(random.Random):
     """Dice for a client that connects again at once, without spinning while nobody listens."""
@@ -93,11 +96,18 @@ class Fleet:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the clients, end the broker hard or softly, whatever is quicker."""
+        """Close the clients, end the broker hard or softly, whatever is quicker; show what it said if a test failed."""
         try:
             await self._open.aclose()
         finally:
             await self.end()
+            if error is not None and self.errors.exists():
+                sys.stderr.write(self.errors.read_text(encoding="utf-8")[-SHOWN_AT_FAILURE:])
+
+    @property
+    def errors(self) -> Path:
+        """Where a broker program writes its standard error, over all starts."""
+        return self.home.root.with_name("stderr")
 
     async def start(self) -> None:
         """Run the broker until it listens."""
@@ -304,16 +314,11 @@ class BrokerProcess(Fleet):
     @property
     def said(self) -> str:
         """Give what it wrote to its standard error so far, over all starts."""
-        path = self._errors
-        return path.read_text(encoding="utf-8") if path.exists() else ""
-
-    @property
-    def _errors(self) -> Path:
-        return self.home.root.with_name("stderr")
+        return self.errors.read_text(encoding="utf-8") if self.errors.exists() else ""
 
     async def start(self) -> None:
         """Start it and wait for its ready line."""
-        with self._errors.open("ab") as errors:
+        with self.errors.open("ab") as errors:
             self._process = await anyio.open_process(
                 command(self.home, *self._options),
                 stdin=DEVNULL, stdout=PIPE, stderr=errors, env=environment(), start_new_session=True,

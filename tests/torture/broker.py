@@ -57,7 +57,7 @@ class BrokerNursery(Fleet):
 
     async def _open_nursery(self) -> None:
         program = [sys.executable, "-P", str(nursery.__file__), str(self.home.root)]
-        with self.home.root.with_name("stderr").open("ab") as errors:
+        with self.errors.open("ab") as errors:
             self._process = await anyio.open_process(
                 program, stdin=PIPE, stdout=PIPE, stderr=errors, env=environment(), start_new_session=True
             )

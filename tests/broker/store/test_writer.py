@@ -60,7 +60,7 @@ async def test_effects_come_first_then_the_due_time_then_every_outcome(group: Gr
 async def test_what_nobody_waits_for_comes_last(group: Group) -> None:
     """Ours: the log of a batch is written when its answers are on their way, and before the writer is left."""
     calls: list[tuple[str, Any]] = []
-    async with Writer(group, spy(calls, "effects"), ignore, ignore, spy(calls, "told")) as writer:
+    async with Writer(group, spy(calls, "effects"), ignore, lambda: None, spy(calls, "told")) as writer:
         writer.submit(send("anna", "one"), spy(calls, "first"))
         await settle(writer)
         writer.submit(send("anna", "two"), spy(calls, "second"))

@@ -48,6 +48,17 @@ async def product_post(home: Home, senders: list[str], readers: list[str]) -> As
 
 
 @asynccontextmanager
+async def floor_with_our_client(socket: Path) -> AsyncGenerator[ProductPost]:
+    """Connect to the floor's process as a harness would; it knows neither tokens nor attaching."""
+    async with BrokerClient(socket, _no_token, "bench") as sending, BrokerClient(socket, _no_token, "bench") as reading:
+        yield ProductPost(sending, reading)
+
+
+def _no_token() -> str:
+    return "none is asked for"
+
+
+@asynccontextmanager
 async def harness(home: Home, agents: list[str]) -> AsyncGenerator[BrokerClient]:
     """Connect as a harness that works for these agents."""
     async with BrokerClient(home.socket, _token(home.harness_secret), "bench") as client:

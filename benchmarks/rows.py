@@ -40,6 +40,7 @@ def figures(series: Series, plan: Plan) -> list[Figure]:
         series.ratio(f"life cycles, {plan.pairs} pairs ÷ floor", "product cycles", "floor cycles", Goal("≥", 0.4)),
         series.ratio(f"durable sends, {many} ÷ 1 sender", "product sends", "product one", Goal("≥", 10.0)),
         series.ratio("parked open behind the receipt ÷ one commit", "product wake", "commit", Goal("≤", 1.0)),
+        series.ratio(f"life cycles, {plan.pairs} pairs ÷ floor with our client", "product cycles", "our client cycles"),
         series.ratio(f"durable sends, {many} ÷ 1 sender, floor", "floor sends", "floor one"),
         series.ratio(f"the same of the product, syncs {MORE_S * 1000:g} ms longer", "slow sends", "slow one"),
         series.ratio(f"durable sends, {many} ÷ floor", "product sends", "floor sends"),

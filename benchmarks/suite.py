@@ -18,7 +18,7 @@ from benchmarks.fleet import BODY, Fleet
 from benchmarks.floor.client import floor_post
 from benchmarks.plan import Plan
 from benchmarks.post import Post
-from benchmarks.product import harness, product_post
+from benchmarks.product import floor_with_our_client, harness, product_post
 from benchmarks.programs import processor_s, program
 from benchmarks.rows import Series, figures
 from benchmarks.tools import tool_sends
@@ -37,6 +37,16 @@ class Side:
     process: Process
 
 
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """What is under load in a round."""
+
+    pair: tuple[Side, Side]
+    """Product and floor, in the order of this round."""
+    floor_with_our_client: Side
+    slow: Side
+
+
 async def measure(plan: Plan, folder: Path, say: Say) -> list[Figure]:
     """Take every figure in a folder of its own, which may be removed afterwards."""
     fleet = Fleet(plan.pairs)
@@ -44,13 +54,14 @@ async def measure(plan: Plan, folder: Path, say: Say) -> list[Figure]:
     series = Series()
     async with (
         _product(home, fleet, folder) as product,
-        _floor(fleet, folder) as floor,
+        _floor(fleet, folder) as (floor, floor_client),
         _product(slow_home, fleet, folder, "benchmarks.slow_disk") as slow,
     ):
         for number in range(-1, plan.rounds):  # the one before the first warms up and does not count
             say(f"round {number + 1} of {plan.rounds}" if number >= 0 else "warming up")
             sides = (product, floor) if number % 2 else (floor, product)
-            await _round(series if number >= 0 else Series(), plan, fleet, sides, slow, folder)
+            loaded = Sides(sides, floor_client, slow)
+            await _round(series if number >= 0 else Series(), plan, fleet, loaded, folder)
         say("the tools over stdio")
         taken = await tool_sends(home, fleet.spare, fleet.sinks[0], plan.samples)
         series.add("tool send", percentile(taken, 50))
@@ -78,7 +89,8 @@ async def _product(home: Home, fleet: Fleet, folder: Path, module: str = "broker
 
 
 @asynccontextmanager
-async def _floor(fleet: Fleet, folder: Path) -> AsyncGenerator[Side]:
+async def _floor(fleet: Fleet, folder: Path) -> AsyncGenerator[tuple[Side, Side]]:
+    """The floor with a client as bare as itself, and with the product's."""
     database = str(folder / "floor.db")
     with TemporaryDirectory(prefix="qp-floor-") as short:  # the path of a socket has to be
         socket = Path(short) / "floor.sock"
@@ -86,26 +98,27 @@ async def _floor(fleet: Fleet, folder: Path) -> AsyncGenerator[Side]:
         async with (
             program("benchmarks.floor", *arguments, errors=folder / "floor.log") as process,
             floor_post(socket) as post,
+            floor_with_our_client(socket) as with_our_client,
         ):
-            yield Side("floor", post, process)
+            yield Side("floor", post, process), Side("our client", with_our_client, process)
 
 
 def _broker(home: Home, folder: Path, module: str = "broker") -> AbstractAsyncContextManager[Process]:
     return program(module, "--home", str(home.root), errors=folder / f"{module}.log")
 
 
-async def _round(series: Series, plan: Plan, fleet: Fleet, sides: tuple[Side, Side], slow: Side, folder: Path) -> None:
+async def _round(series: Series, plan: Plan, fleet: Fleet, sides: Sides, folder: Path) -> None:
     commits = one_row_commits(folder / "commits.db", plan.samples)
     series.add("commit", percentile(commits, 50))
-    for side in sides:
+    for side in (*sides.pair, sides.floor_with_our_client):
         load = partial(loads.life_cycles, side.post, fleet.senders, fleet.readers, plan.window_s)
         await _under_load(series, side, "cycles", load)
-    for side in (*sides, slow):
+    for side in (*sides.pair, sides.slow):
         load = partial(loads.sends, side.post, fleet.senders, fleet.sinks, plan.window_s)
         await _under_load(series, side, "sends", load)
         load = partial(loads.sends, side.post, fleet.senders[:1], fleet.sinks[:1], plan.window_s)
         await _under_load(series, side, "one", load)
-    for side in sides:
+    for side in sides.pair:
         await _latencies(series, plan, fleet, side)
 
 

@@ -76,6 +76,7 @@ class Wait:
         """It will not come in time."""
         if not self._future.done():
             self._future.set_exception(TimeoutError())
+            self._future.exception()  # asked for: nobody is told off where the waiting task was cancelled meanwhile
 
 
 class Alarm:

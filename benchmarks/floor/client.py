@@ -64,23 +64,33 @@ class FloorPost:
 
     async def ping(self) -> None:
         """A round trip that stores nothing."""
-        await self._senders.call({"op": "ping"})
+        await self._senders.call({"op": "fleet.ping"})
 
     async def send(self, sender: str, recipient: str, body: str) -> None:
         """Send; durable once it returns."""
-        await self._senders.call({"op": "send", "as": sender, "to": recipient, "body": body, "key": new_key()})
+        frame = {"op": "inbox.send", "as": sender, "to": recipient, "body": body, "key": new_key()}
+        await self._senders.call(frame)
 
     async def open(self, agent: str) -> str:
         """Open a turn as soon as there is mail."""
+        frame: dict[str, Any] = {"op": "turns.open", "as": agent, "wait_s": 60.0}
         try:
-            return (await self._readers.call({"op": "open", "as": agent}))["turn"]
+            return (await self._readers.call(frame))["turn"]["id"]
         except asyncio.CancelledError:
-            self._readers.call({"op": "withdraw", "as": agent})
+            self._readers.call({"op": "request.cancel", "request": frame["id"]})
             raise
 
     async def close(self, agent: str, turn: str) -> None:
         """Close it as completed."""
-        await self._readers.call({"op": "close", "as": agent, "turn": turn})
+        frame: dict[str, Any] = {
+            "op": "turns.close",
+            "as": agent,
+            "turn": turn,
+            "outcome": "completed",
+            "begun": True,
+            "carry": [],
+        }
+        await self._readers.call(frame)
 
 
 @asynccontextmanager

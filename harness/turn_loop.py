@@ -13,6 +13,7 @@ from harness.backends.protocol import Backend, NotStartedError
 from harness.checkpoints import Checkpoint, go_on
 from harness.crashes import Crashes
 from harness.desk import HarnessDesk
+from harness.freezing import Freezing
 from harness.lease import Lease
 from harness.open_turn import OpenTurn
 from harness.post import Post
@@ -31,6 +32,8 @@ FIRST_REST_S, LONGEST_REST_S = 1.0, 60.0
 FAILED_REST_S = 300.0
 """After a crash loop; news of the agent's settings end it at once."""
 
+FROZEN = "frozen by the operator"
+
 WANTED: frozenset[Outcome] = frozenset({"completed", "interrupted", "stopped", "suspended"})
 """Ends after which the next turn may begin at once."""
 
@@ -48,6 +51,7 @@ class Hosted:
     workspace: Workspace
     settings: AgentSettings
     clock: Clock
+    freezing: Freezing
     secrets: Callable[[], tuple[str, ...]] = tuple
     """What is masked in transcripts; asked for every turn."""
     checkpoint: Checkpoint = go_on
@@ -99,6 +103,7 @@ class TurnLoop:
         await self._hosted.reporter.say("idle")
         with anyio.CancelScope() as self._pause:
             if not self._leaving:
+                await self._hosted.freezing.thawed(self._hosted.post.agent)
                 opened = await self._hosted.post.insist(TurnsOpen(), TurnsOpened)
                 await self._hosted.checkpoint("opened")
                 return opened.turn
@@ -130,6 +135,8 @@ class TurnLoop:
         )
         if self._verdict is not None:
             self._verdict(self._run)
+        elif hosted.freezing.holds(hosted.post.agent):  # since the turn was asked for
+            self._run.stop("stopped", FROZEN)
         ending = await self._run(prompt)
         self._run = None
         await hosted.checkpoint("ran")
@@ -227,6 +234,11 @@ class TurnLoop:
         """End the program that runs; the loop goes on with the next turn."""
         if self._run is not None:
             self._run.lose(reason)
+
+    def freeze(self) -> None:
+        """End the program that runs; its turn is closed as stopped, and the loop waits for the thaw."""
+        if self._run is not None:
+            self._run.stop("stopped", FROZEN)
 
     def _end(self, verdict: Callable[[Run], None]) -> None:
         self._verdict = verdict

@@ -3,6 +3,7 @@
 Bookkeeping, plus the one thing that has to come first on a new link: attaching again.
 """
 
+from mcp_tools.session_note import SessionNote
 from wire.agents import AgentsAttach, AgentsAttached
 from wire.client import new_instance
 from wire.errors import QueenpostError, Unavailable
@@ -19,9 +20,10 @@ log = get_logger("mcp")
 class Attendance:
     """One process that takes mail for one agent. In memory only: with the process, the turn ends too."""
 
-    def __init__(self, agent: str) -> None:
+    def __init__(self, agent: str, note: SessionNote | None = None) -> None:
         self.agent = agent
         self.attached = False
+        self._note = note
         self.turn: str | None = None
         """The open attended turn, as far as we know."""
         self._instance = new_instance()
@@ -42,6 +44,8 @@ class Attendance:
     def attach(self, attached: AgentsAttached) -> None:
         """Note that the agent is ours."""
         self.attached = True
+        if self._note is not None:
+            self._note.put()
         self._work_in(attached.open_turn)
 
     def took(self, taken: TurnsTaken, done: str | None) -> None:
@@ -70,6 +74,8 @@ class Attendance:
     def lapse(self) -> None:
         """Note that the agent is not ours any more."""
         self.attached = False
+        if self._note is not None:
+            self._note.remove()
         self._work_in(None)
 
     def _work_in(self, turn: str | None) -> None:

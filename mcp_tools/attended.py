@@ -1,11 +1,13 @@
 """The desk of a plain client: an agent without harness. Its turns open with the first mail it takes.
 
-It acks only what the client says or shows to be handled: `done=ID`, or the next recv that waits (DESIGN 5.4).
-It does not end turns by itself: leaving does, and then everything unacked goes back.
+It acks only what the client says or shows to be handled: `done=ID`, or over stdio the next recv that waits (DESIGN
+5.4). It does not end turns by itself: leaving does, or half an hour of silence over HTTP; then everything unacked goes
+back.
 """
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from pathlib import Path
 from typing import Protocol, Self, TypeVar
 
 import anyio
@@ -14,11 +16,14 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from mcp_tools.attendance import Attendance
 from mcp_tools.desk import Received
-from wire.agents import AgentsAttached, AgentsChanged, AgentsDetach
-from wire.client import new_key
+from mcp_tools.presence import Presence
+from mcp_tools.session_note import SessionNote
+from wire.agents import AgentsAttached, AgentsChanged, AgentsDetach, AgentsWho, AgentsWhoami
+from wire.client import BrokerClient, new_key
 from wire.errors import Closed, Conflict, Denied, QueenpostError, Stale
 from wire.fleet import Push
 from wire.inbox import InboxPeek, InboxPeeked
+from wire.link import Connect
 from wire.logs import get_logger
 from wire.model import Request, Result
 from wire.settings import Role
@@ -68,9 +73,11 @@ class Broker(Protocol):
 class AttendedDesk:
     """A `Desk` over a connection that said hello with the agent's own token."""
 
-    def __init__(self, broker: Broker, attendance: Attendance, role: Role) -> None:
+    def __init__(self, broker: Broker, attendance: Attendance, role: Role, presence: Presence | None = None) -> None:
         self.agent = attendance.agent
         self.role: Role = role
+        self._presence = presence
+        """Of a client over HTTP. None over stdio: such a client is there for as long as this process is."""
         self._broker = broker
         self._attendance = attendance
         self._attaching = anyio.Lock()
@@ -90,13 +97,27 @@ class AttendedDesk:
 
     async def call(self, request: Request, result: type[R], *, timeout_s: float = CALL_S) -> R:
         """See `Desk`."""
-        return await self._broker.call(request, result, timeout_s=timeout_s)
+        with self._sign_of_life():
+            return await self._broker.call(request, result, timeout_s=timeout_s)
 
     async def recv(self, *, maximum: int, wait_s: float, done: str | None) -> Received:
         """See `Desk`. Attaches first; where a harness holds the agent it only looks."""
-        # Only what the client had before it made this call: a call sent in parallel proves nothing.
-        handled = done or (self._attendance.last_handed if wait_s else None)
-        request = TurnsTake(max=maximum, wait_s=wait_s, done=handled, call=new_key())
+        with self._sign_of_life():
+            return await self._recv(maximum, wait_s, done or (self._shown_by_waiting() if wait_s else None))
+
+    def _sign_of_life(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._presence is None else self._presence.call()
+
+    def _shown_by_waiting(self) -> str | None:
+        """Up to which message a client shows to have handled its mail when it waits for more.
+
+        Only what it had before it made this call: a call sent in parallel proves nothing. Over HTTP the one who
+        waits may be another one than the one who was given the mail.
+        """
+        return self._attendance.last_handed if self._presence is None else None
+
+    async def _recv(self, maximum: int, wait_s: float, done: str | None) -> Received:
+        request = TurnsTake(max=maximum, wait_s=wait_s, done=done, call=new_key())
         try:
             taken = await self._take(request)
         except Conflict as exc:
@@ -104,7 +125,7 @@ class AttendedDesk:
                 raise self._taken_elsewhere(exc) from exc
             return await self._peek(maximum, wait_s)
         note = FIRST_FINISH if taken.exhausted else None
-        return Received(taken.mail, taken.waiting, taken.turn, peek=False, note=note)
+        return Received(taken.mail, taken.waiting, taken.turn, peek=False, note=note, open_asks=taken.open_asks)
 
     def _taken_elsewhere(self, exc: Conflict) -> Conflict:
         """Say it to a model; where the other one may yet come back, the broker says for how long."""
@@ -179,8 +200,18 @@ class AttendedDesk:
     async def _keep_renewed(self) -> None:
         while True:
             await anyio.sleep(RENEW_EVERY_S)
-            if (turn := self._attendance.turn) is not None:
+            if self._presence is not None and self._presence.is_over:
+                await self._give_up(self._presence)
+            elif (turn := self._attendance.turn) is not None:
                 await self._renew(turn)
+
+    async def _give_up(self, presence: Presence) -> None:
+        """Let the agent go: its mail is ready again, and the next recv attaches anew."""
+        async with self._attaching:
+            # A call that came meanwhile waits for this lock, and is heard.
+            if self._attendance.attached and presence.is_over and await self._detach():
+                self._attendance.lapse()
+                log.info("silent_client_given_up", agent=self.agent)
 
     async def _renew(self, turn: str) -> None:
         try:
@@ -197,7 +228,35 @@ class AttendedDesk:
         if not self._attendance.attached:
             return
         with anyio.move_on_after(LEAVE_S, shield=True):
-            try:
-                await self._broker.call(AgentsDetach(agent=self.agent), AgentsChanged, timeout_s=LEAVE_S)
-            except QueenpostError as exc:
-                log.info("detach_failed", agent=self.agent, code=exc.code)
+            await self._detach()
+        self._attendance.lapse()
+
+    async def _detach(self) -> bool:
+        try:
+            await self._broker.call(AgentsDetach(agent=self.agent), AgentsChanged, timeout_s=LEAVE_S)
+        except QueenpostError as exc:
+            log.info("detach_failed", agent=self.agent, code=exc.code)
+            return False
+        return True
+
+
+@asynccontextmanager
+async def attend(
+    connect: Connect | Path,
+    agent: str,
+    token: Callable[[], str],
+    *,
+    presence: Presence | None = None,
+    note: SessionNote | None = None,
+) -> AsyncGenerator[AttendedDesk]:
+    """Connect as the agent. Taking mail attaches; leaving gives back what was not handled.
+
+    Raises:
+        Unavailable: no broker listens.
+        Denied: the token is not the agent's.
+    """
+    attendance = Attendance(agent, note)
+    async with BrokerClient(connect, token, "mcp", on_link=attendance.on_link) as client:
+        who = await client.call(AgentsWhoami(), AgentsWho)
+        async with AttendedDesk(client, attendance, who.role, presence).open() as desk:
+            yield desk

@@ -3,9 +3,10 @@
 `harness/desk.py` implements it for hosted agents, `mcp_tools.attended` for a plain client. It knows no MCP.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from wire.asks import OpenAsk
 from wire.inbox import Mail
 from wire.model import Request, Result
 from wire.settings import Role
@@ -26,6 +27,8 @@ class Received:
     """True: shown only, it stays where it was."""
     note: str | None
     """A sentence for the model, such as: nothing more in this turn; end it, you will be woken."""
+    open_asks: list[OpenAsk] = field(default_factory=list[OpenAsk])
+    """What the agent was asked before and has not answered, where this mail began a turn."""
 
 
 class Desk(Protocol):

@@ -1,30 +1,33 @@
-"""The tools over streamable HTTP on loopback, hosted by a harness for all of its agents.
+"""The tools over streamable HTTP on loopback: of all agents of a harness, or of one plain client (`mcp_tools.serving`).
 
 Who calls is decided anew for each request, by its bearer token. A session of the 2025 protocol belongs to the
-token that opened it. Which tokens there are is the harness' business.
+token that opened it. Which tokens there are is the business of whoever serves.
 """
 
 import hashlib
 import socket
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from http import HTTPStatus
-from typing import cast
+from typing import Any, cast, get_args
 
 import anyio
 import uvicorn
 from anyio.abc import TaskStatus
+from mcp.server import Server
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from mcp_tools.desk import Desk
 from mcp_tools.exchange import Exchange, Exchanges
-from mcp_tools.server import Context, build_server
+from mcp_tools.server import Context, FindPlace, build_server
+from wire.errors import Unavailable
 from wire.logs import get_logger
 from wire.settings import Role
 
@@ -41,6 +44,9 @@ GRACE_S = 1
 FindDesk = Callable[[str], Desk | None]
 """Gives the desk that a bearer token opens. Compares in constant time: see `mcp_tools.bearers`."""
 
+BuildServer = Callable[[Role, FindPlace], Server[Any]]
+"""Builds what speaks the protocol behind the checks of this module; the mail tools, if nothing else is said."""
+
 _ALLOWED = ("POST", "DELETE")
 _HINTS: dict[HTTPStatus, dict[str, str]] = {
     HTTPStatus.UNAUTHORIZED: {"www-authenticate": "Bearer"},
@@ -54,18 +60,19 @@ log = get_logger("mcp")
 class App:
     """The ASGI application. Checks every request by itself and leaves the protocol to the SDK."""
 
-    def __init__(self, desks: FindDesk, host: str, port: int) -> None:
+    def __init__(self, desks: FindDesk, host: str, port: int, build: BuildServer = build_server) -> None:
         self.host = host
         self.port = port
         """0 until `serve` has bound it."""
         self._desks = desks
+        self._build = build
         self._exchanges = Exchanges()
         self._managers: dict[Role, StreamableHTTPSessionManager] = {}
 
     @asynccontextmanager
     async def run(self) -> AsyncGenerator[None]:
         """Hold the sessions of both surfaces."""
-        self._managers = {"agent": _manager("agent"), "manager": _manager("manager")}
+        self._managers = {role: _manager(self._build(role, _place_of)) for role in get_args(Role)}
         async with self._managers["agent"].run(), self._managers["manager"].run():
             yield
 
@@ -105,12 +112,15 @@ class App:
         session = Headers(scope=scope).get("mcp-session-id")
         async with self._exchanges.open(desk, session, receive, send) as exchange:
             known = {**scope, _IN_SCOPE: exchange, "user": _user(desk, token)}
-            await self._managers[desk.role].handle_request(known, exchange.receive, exchange.send)
+            try:
+                await self._managers[desk.role].handle_request(known, exchange.receive, exchange.send)
+            except ClientDisconnect:  # in the middle of its request: nobody is left to answer
+                log.info("http_client_gone", agent=desk.agent)
 
 
-def build_app(desks: FindDesk, host: str = "127.0.0.1", port: int = 0) -> App:
-    """Build the application; with port 0 it learns its port from `serve`."""
-    return App(desks, host, port)
+def build_app(desks: FindDesk, host: str = "127.0.0.1", port: int = 0, *, instructions: str | None = None) -> App:
+    """Build the application; with port 0 it learns its port from `serve`. `instructions` are for every client."""
+    return App(desks, host, port, partial(build_server, instructions=instructions))
 
 
 async def serve(
@@ -170,12 +180,15 @@ async def _stop_when(stop: anyio.Event, app: App, server: uvicorn.Server) -> Non
 def _bound(host: str, port: int) -> socket.socket:
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind((host, port))
+    try:
+        sock.bind((host, port))
+    except OSError as exc:
+        sock.close()
+        raise Unavailable(f"port {port} of {host} cannot be had ({exc.strerror}); choose another one") from exc
     return sock
 
 
-def _manager(role: Role) -> StreamableHTTPSessionManager:
-    server = build_server(role, _place_of)
+def _manager(server: Server[Any]) -> StreamableHTTPSessionManager:
     # Answers as event streams: only they carry progress in both eras and notice a client that left.
     return StreamableHTTPSessionManager(
         server, json_response=False, max_request_body_size=MAX_BODY_BYTES, max_sessions=MAX_SESSIONS

@@ -83,7 +83,7 @@ async def _take(call: Call, maximum: int, wait_s: float, done: str | None, notes
     received = await _wait(call, maximum, wait_s, done) if wait_s else await _look(call, maximum, done)
     if received is None:
         return f"({CLOSING})"
-    boundary = draw_boundary(received.mail)
+    boundary = draw_boundary(received.mail, received.open_asks)
     reply = fit_reply(received, boundary, notes)
     try:
         if reply.shown.mail and not reply.shown.peek:

@@ -4,22 +4,20 @@ Ends with its input or on SIGTERM; either way unhandled mail is back before the 
 """
 
 import signal
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Callable
 from typing import cast
 
 import anyio
 from mcp.server.stdio import stdio_server
 
-from mcp_tools.attendance import Attendance
-from mcp_tools.attended import AttendedDesk
+from mcp_tools.attended import attend
 from mcp_tools.desk import Desk
 from mcp_tools.handover import Place
 from mcp_tools.pipes import LineReader, LineWriter, claim_standard_streams
 from mcp_tools.server import build_server
-from wire.agents import AgentsWho, AgentsWhoami
-from wire.client import BrokerClient
+from mcp_tools.session_note import SessionNote, note_path
+from wire.home import Home
+from wire.link import Connect
 from wire.logs import get_logger
 
 HOW_MAIL_IS_HANDLED = (
@@ -31,29 +29,23 @@ HOW_MAIL_IS_HANDLED = (
 log = get_logger("mcp")
 
 
-async def serve(socket_path: Path, agent: str, token: Callable[[], str]) -> None:
+async def serve(home: Home, agent: str, token: Callable[[], str], connect: Connect | None = None) -> None:
     """Be the agent's MCP server until the input ends or a signal comes.
+
+    `connect`: the way to the broker, where it is not the one of the home.
 
     Raises:
         Unavailable: no broker listens.
         Denied: the token is not the agent's.
     """
     wire_in, wire_out = claim_standard_streams()
+    # Hooks are of the home's own fleet.
+    note = SessionNote(note_path(home, agent)) if connect is None else None
     async with anyio.create_task_group() as group:
         group.start_soon(_stop_on_signal, group.cancel_scope)
-        async with attend(socket_path, agent, token) as desk:
+        async with attend(connect or home.socket, agent, token, note=note) as desk:
             await _serve_streams(desk, wire_in, wire_out)
         group.cancel_scope.cancel()
-
-
-@asynccontextmanager
-async def attend(socket_path: Path, agent: str, token: Callable[[], str]) -> AsyncGenerator[AttendedDesk]:
-    """Connect as the agent. Taking mail attaches; leaving gives back what was not handled."""
-    attendance = Attendance(agent)
-    async with BrokerClient(socket_path, token, "mcp", on_link=attendance.on_link) as client:
-        who = await client.call(AgentsWhoami(), AgentsWho)
-        async with AttendedDesk(client, attendance, who.role).open() as desk:
-            yield desk
 
 
 async def _serve_streams(desk: Desk, wire_in: int, wire_out: int) -> None:

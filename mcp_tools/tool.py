@@ -19,7 +19,7 @@ from wire.errors import Invalid
 Progress = Callable[[float, float], Awaitable[None]]
 """Tells the client how far a waiting call is: seconds so far, seconds in all. Nothing if it did not ask."""
 
-_SHOWN = ("type", "minimum", "maximum", "default", "description")
+_SHOWN = ("type", "items", "minimum", "maximum", "default", "description")
 """Of an argument's schema. The rest is checked too, and said in words when it is wrong."""
 
 _JSON_TYPES = {"bool": "true or false", "float": "a number", "int": "a whole number", "string": "text"}
@@ -68,10 +68,10 @@ class Tool(Generic[A]):
             QueenpostError: as the broker refused it.
         """
         try:
-            checked = self.arguments.model_validate(arguments or {})
+            return await self.run(call, self.arguments.model_validate(arguments or {}))
         except ValidationError as exc:
+            # Of the arguments, or of the request that was made of them: its bounds may be narrower.
             raise Invalid(self._what_is_wrong(exc)) from None
-        return await self.run(call, checked)
 
     def listed(self) -> Listed:
         """Give the entry for `tools/list`."""

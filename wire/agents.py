@@ -95,6 +95,10 @@ class AgentSummary(Result):
     attached: bool = False
     epoch: int = 0
     last_turn: LastTurn | None = None
+    open_asks: int = 0
+    """Asks put to this agent that are not answered."""
+    reminders: int = 0
+    """Reminders of this agent that wait."""
 
 
 class AgentsListed(Result):
@@ -171,6 +175,13 @@ class AgentsToken(Request):
     agent: Address
 
 
+class AgentsRotate(Mutation):
+    """Make a new token for an agent, `operator` or `harness`; what was said hello with the old one ends at once."""
+
+    op: Literal["agents.rotate"] = "agents.rotate"
+    agent: Address
+
+
 class AgentsTokenPath(Result):
     """The file that holds the token; the token itself does not cross the link."""
 
@@ -203,3 +214,9 @@ class AgentsWho(Result):
     roster: list[Peer]
     waiting: int
     open_turn: str | None = None
+    asked: int = 0
+    """Its own asks that wait for an answer."""
+    to_answer: int = 0
+    """Asks that wait for its answer."""
+    reminders: int = 0
+    """Its reminders that wait."""

@@ -102,6 +102,10 @@ class Calls:
         elif reply.id is None and reply.error is not None:
             log.warning("broker_complained", code=reply.error.code, message=reply.error.message)
 
+    def mention(self, request: Request) -> None:
+        """Send a request whose answer nobody waits for."""
+        self._write(encode_request(request, self._next_id()))
+
     def lose(self) -> None:
         """End every call without an answer, and let those that wait for a place see that there is none."""
         self._lost = True
@@ -138,7 +142,7 @@ class Calls:
         if call.ended:  # answer and cancellation came in the same turn of the loop
             _hand_over_late(call)
         else:
-            self._write(encode_request(RequestCancel(request=call.id), self._next_id()))
+            self.mention(RequestCancel(request=call.id))
 
     def _settle(self, call_id: int) -> _Call | None:
         call = self._calls.pop(call_id, None)

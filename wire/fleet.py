@@ -4,13 +4,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from wire import greeting
 from wire.agents import AgentSummary
 from wire.model import Mutation, Request, Result, WireModel
 
-PROTOCOL = 1
+PROTOCOL = greeting.PROTOCOL
 """Raised only by a change that an older peer cannot ignore."""
 
-FEATURES: list[str] = ["attended", "broadcast", "carry"]
+FEATURES: list[str] = ["asks", "attended", "broadcast", "carry", "finding", "freeze", "recall", "reminders"]
 """What this broker understands beyond the first protocol; a client sends newer fields only where they are listed."""
 
 PrincipalKind = Literal["operator", "harness", "agent"]
@@ -24,6 +25,8 @@ class Hello(WireModel):
     token: Annotated[str, Field(max_length=256)]
     kind: Annotated[str, Field(max_length=32)]
     """What program calls, for the log: `cli`, `harness`, `mcp`, `bench`…"""
+    remote: bool | None = None
+    """The caller is on another machine, behind `queenpost link`: its connection may be lost and come back."""
 
 
 class Principal(Result):
@@ -103,6 +106,10 @@ class FleetState(Result):
     agents: list[AgentSummary]
     account: Account
     operator_mail: int
+    open_asks: int = 0
+    """Asks put to the operator that are not answered."""
+    frozen: bool = False
+    """Everybody is frozen, agents that come later too."""
     wal_bytes: int
     warnings: list[str] = []
 

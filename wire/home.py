@@ -58,6 +58,11 @@ class Home:
         return self.run / "up.lock"
 
     @property
+    def frozen(self) -> Path:
+        """Who is frozen (`wire.freeze_file`)."""
+        return self.run / "frozen"
+
+    @property
     def secrets(self) -> Path:
         """Tokens, made by the broker."""
         return self.root / "secrets"

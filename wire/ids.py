@@ -1,4 +1,4 @@
-"""Short ids that carry their noun: `m12` a message, `t7` a turn.
+"""Short ids that carry their noun: `m12` a message, `t7` a turn, `a3` an ask, `r4` a reminder.
 
 They are names, not secrets: ownership is checked on every use (DESIGN 5.1).
 """
@@ -11,6 +11,8 @@ from wire.errors import Unknown
 AgentName = NewType("AgentName", str)
 MessageId = NewType("MessageId", str)
 TurnId = NewType("TurnId", str)
+AskId = NewType("AskId", str)
+ReminderId = NewType("ReminderId", str)
 
 AGENT_NAME_PATTERN = r"^[a-z][a-z0-9-]{0,30}$"
 RESERVED_NAMES = frozenset({"operator", "system", "reminder", "self", "*"})
@@ -29,6 +31,16 @@ def turn_id(number: int) -> TurnId:
     return TurnId(f"t{number}")
 
 
+def ask_id(number: int) -> AskId:
+    """Write the row number of an ask as its id."""
+    return AskId(f"a{number}")
+
+
+def reminder_id(number: int) -> ReminderId:
+    """Write the row number of a reminder as its id."""
+    return ReminderId(f"r{number}")
+
+
 def message_number(text: str) -> int:
     """Read a message id.
 
@@ -41,6 +53,16 @@ def message_number(text: str) -> int:
 def turn_number(text: str) -> int:
     """Read a turn id; the same answer as `message_number` for anything else."""
     return _number("t", text, "turn")
+
+
+def ask_number(text: str) -> int:
+    """Read an ask id; the same answer as `message_number` for anything else."""
+    return _number("a", text, "ask")
+
+
+def reminder_number(text: str) -> int:
+    """Read a reminder id; the same answer as `message_number` for anything else."""
+    return _number("r", text, "reminder")
 
 
 def _number(noun: str, text: str, word: str) -> int:

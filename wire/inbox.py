@@ -32,6 +32,25 @@ class EarlierSend(Result):
     excerpt: str
 
 
+class About(Result):
+    """What mail carries beside its words, where it is not simply a letter. Written by the broker only."""
+
+    ask: str | None = None
+    """The ask that this mail puts to its reader, answers, or tells the end of."""
+    part: Literal["question", "answer", "end"] | None = None
+    """What the mail is to that ask; a `question` is answered with its ask's id, not with a reply."""
+    ask_kind: Literal["question", "permission"] | None = None
+    options: list[str] | None = None
+    multi: bool = False
+    deadline_at_ms: int | None = None
+    reminder: str | None = None
+    """The reminder that fired."""
+    nominal_at_ms: int | None = None
+    """When it was meant to fire."""
+    missed: int = 0
+    """Earlier occurrences that could not fire and are not made up for one by one."""
+
+
 class Mail(Result):
     """One delivery as it is handed to a recipient."""
 
@@ -46,6 +65,8 @@ class Mail(Result):
     attempt: int = 1
     """1 for the first lease; more means an earlier turn with this mail did not finish."""
     earlier: list[EarlierSend] = Field(default_factory=list[EarlierSend])
+    about: About | None = None
+    """Set on the mail of asks and reminders."""
 
 
 class InboxSend(Mutation):
@@ -208,7 +229,7 @@ class InboxRequeue(Mutation):
 
 
 class InboxDiscard(Mutation):
-    """Take dead letters off the list; they stay dead."""
+    """Take dead letters off the list; they stay dead. Held mail that is discarded becomes dead and is off the list."""
 
     op: Literal["inbox.discard"] = "inbox.discard"
     ids: Ids

@@ -13,9 +13,10 @@ from pydantic import ValidationError
 from wire.calls import Calls, op_name
 from wire.codec import MAX_FRAME_BYTES, Garbled, Reply, decode_from_broker, encode
 from wire.errors import Invalid, QueenpostError, Unavailable
-from wire.fleet import PROTOCOL, Hello, Push, Welcome
+from wire.fleet import PROTOCOL, FleetPing, Hello, Push, Welcome
 from wire.logs import get_logger
 from wire.model import Request, Result
+from wire.pulse import DEAD_AFTER_S, Pulse
 from wire.transport import Receiver, Transport
 
 R = TypeVar("R", bound=Result)
@@ -43,6 +44,7 @@ class Link:
         self._greeted = anyio.Event()
         self._first: Welcome | Reply | Garbled | Push | None = None
         self._calls = Calls(self._write)
+        self._pulse: Pulse | None = None
 
     @classmethod
     async def open(cls, connect: Connect, token: Callable[[], str], kind: str, on_push: Callable[[Push], None]) -> Self:
@@ -57,12 +59,14 @@ class Link:
             Invalid: the other side is no broker, or speaks another protocol.
         """
         link = cls(on_push)
-        link._transport = await connect(link)
+        link._transport = transport = await connect(link)
         try:
-            link._transport.write(encode(_hello(token(), kind)))
+            transport.write(encode(_hello(token(), kind, remote=transport.remote)))
             with deadline(WELCOME_S, "hello"):
                 await link._greeted.wait()
             link.welcome = _welcome(link._first)
+            if transport.remote:
+                link._watch()
         except BaseException:
             link.abort()
             raise
@@ -70,6 +74,14 @@ class Link:
 
     def _write(self, frame: bytes) -> None:
         self._transport.write(frame)
+
+    def _watch(self) -> None:
+        self._pulse = Pulse(self._transport, ping=lambda: self._calls.mention(FleetPing()), dead=self._is_dead)
+        self._pulse.start()
+
+    def _is_dead(self) -> None:
+        log.warning("link_dead", heard_nothing_s=DEAD_AFTER_S)
+        self.abort()
 
     def close(self) -> None:
         """End the connection after what was written; `lost` tells when it has ended."""
@@ -137,6 +149,8 @@ class Link:
     def on_closed(self, exc: Exception | None) -> None:
         """See `wire.transport.Receiver`."""
         log.debug("connection_ended", why=str(exc or ""))
+        if self._pulse is not None:
+            self._pulse.stop()
         self.lost.set()
         self._greeted.set()
         self._calls.lose()
@@ -167,9 +181,9 @@ def patience_s(request: Request, timeout_s: float) -> float:
     return wait_s_of(request) + timeout_s
 
 
-def _hello(token: str, kind: str) -> Hello:
+def _hello(token: str, kind: str, *, remote: bool) -> Hello:
     try:
-        return Hello(protocol=PROTOCOL, token=token, kind=kind)
+        return Hello(protocol=PROTOCOL, token=token, kind=kind, remote=remote or None)
     except ValidationError:
         # Without the cause: it quotes the token.
         raise Invalid("the token is none of a fleet: too long, or not text; check its file") from None

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from wire import agents, fleet, inbox, turns
+from wire import agents, asks, finding, fleet, inbox, letters, office, reminders, turns
 from wire.model import Mutation, Request, Result
 
 Right = Literal["operator", "harness", "agent", "manager"]
@@ -58,6 +58,11 @@ _OPS = (
     _op(inbox.InboxDead, inbox.InboxListed, ("operator",)),
     _op(inbox.InboxRequeue, inbox.InboxChanged, ("operator",)),
     _op(inbox.InboxDiscard, inbox.InboxChanged, ("operator",)),
+    _op(letters.InboxHeld, inbox.InboxListed, ("operator",)),
+    _op(letters.InboxRelease, inbox.InboxChanged, ("operator",)),
+    _op(letters.InboxRecall, letters.InboxRecalled, ("operator", "agent")),
+    _op(finding.InboxSearch, finding.InboxFound, ("operator", "agent")),
+    _op(finding.InboxThread, finding.InboxThreaded, ("operator", "agent")),
     _op(turns.TurnsOpen, turns.TurnsOpened, ("agent",), attached=True, parks=True),
     _op(turns.TurnsTake, turns.TurnsTaken, ("agent",), attached=True, parks=True),
     _op(turns.TurnsGiveBack, turns.TurnsGivenBack, ("agent",), attached=True),
@@ -75,7 +80,26 @@ _OPS = (
     _op(agents.AgentsPause, agents.AgentsChanged, ("operator", "manager")),
     _op(agents.AgentsResume, agents.AgentsChanged, ("operator", "manager")),
     _op(agents.AgentsToken, agents.AgentsTokenPath, ("operator",)),
+    _op(agents.AgentsRotate, agents.AgentsTokenPath, ("operator",)),
+    _op(finding.AgentsExplain, finding.Explained, ("operator", "manager")),
     _op(agents.AgentsWhoami, agents.AgentsWho, ("agent",)),
+    _op(asks.AsksAsk, asks.AsksAsked, ("operator", "agent")),
+    _op(asks.AsksAnswer, asks.AsksAnswered, ("operator", "agent")),
+    _op(asks.AsksCancel, asks.AsksCancelled, ("operator", "agent")),
+    _op(asks.AsksList, asks.AsksListed, ("operator", "agent")),
+    _op(asks.AsksWait, asks.AsksWaited, ("agent",), attached=True, parks=True),
+    _op(finding.AsksExplain, finding.Explained, ("operator", "agent")),
+    _op(reminders.RemindersAdd, reminders.RemindersAdded, ("operator", "agent")),
+    _op(reminders.RemindersList, reminders.RemindersListed, ("operator", "agent")),
+    _op(reminders.RemindersCancel, reminders.RemindersChanged, ("operator", "agent")),
+    _op(reminders.RemindersRetry, reminders.RemindersChanged, ("operator", "agent")),
+    _op(reminders.RemindersStats, reminders.RemindersCounted, ("operator", "agent")),
+    _op(finding.RemindersExplain, finding.Explained, ("operator", "agent")),
+    _op(office.FleetFreeze, office.FleetFrozen, ("operator",)),
+    _op(office.FleetThaw, office.FleetFrozen, ("operator",)),
+    _op(office.FleetBackup, office.FleetBackedUp, ("operator",)),
+    _op(office.FleetStats, office.FleetFigures, ("operator",)),
+    _op(office.FleetProbe, office.FleetProbed, ("operator",)),
 )
 
 OPS: dict[str, Op] = {op.name: op for op in _OPS}

@@ -48,17 +48,31 @@ def check_private(folder: Path) -> None:
 
 def write_secret(path: Path, text: str) -> None:
     """Put a secret into a file of mode 0600, whole or not at all; durable once this returns."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+    publish_secret(draft_secret(path, text), path)
+
+
+def draft_secret(path: Path, text: str) -> Path:
+    """Write a secret beside the file that it is for; gives where. Durable as soon as it is published."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
     try:
         os.fchmod(descriptor, FILE_MODE)  # whatever the umask took away
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text + "\n")
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
+        raise
+    return draft
+
+
+def publish_secret(draft: Path, path: Path) -> None:
+    """Let a draft take the place of the file; durable once this returns. A draft that cannot is gone."""
+    try:
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
 
@@ -85,12 +99,32 @@ def read_secret(path: Path) -> str:
     except OSError as exc:
         raise Denied(f"cannot read the secret {path}: {exc.strerror}") from exc
     with os.fdopen(descriptor, "rb") as file:
-        _check_readers(path, os.fstat(file.fileno()))
+        check_readers(path, os.fstat(file.fileno()))
         data = file.read(MAX_SECRET_BYTES + 1)
     return _as_secret(path, data)
 
 
-def _check_readers(path: Path, status: os.stat_result) -> None:
+def read_descriptor(descriptor: int) -> str:
+    """Read a secret from an open descriptor, which stays open; it can be read once.
+
+    Raises:
+        Invalid: it is not open for reading, or what it gives is no secret.
+    """
+    place = Path(f"descriptor {descriptor}")
+    try:
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(MAX_SECRET_BYTES + 1)
+    except OSError as exc:
+        raise Invalid(f"cannot read the secret from {place}: {exc.strerror}") from exc
+    return _as_secret(place, data)
+
+
+def check_readers(path: Path, status: os.stat_result) -> None:
+    """Refuse a secret that others may read.
+
+    Raises:
+        Denied: they may; says what to do. Invalid: it is no regular file.
+    """
     if not stat.S_ISREG(status.st_mode):
         raise Invalid(f"the secret {path} is no regular file")
     if status.st_mode & 0o077:

@@ -43,6 +43,8 @@ class AgentSettings(SettingsModel):
     """File of NAME=VALUE lines that only the harness opens."""
     allowed_recipients: list[str] | None = None
     """Unset: may write to anyone. Empty: only to the manager and the operator."""
+    uid: Annotated[int | None, Field(ge=0, le=2**31)] = None
+    """On the socket its token is good only from this user id; unset: from any."""
     batch_max: Annotated[int, Field(ge=1, le=32)] = 32
     """Messages handed over when a turn opens; 1 gives one message per wake."""
     silence_s: Annotated[float, Field(gt=0, le=86_400)] = 900.0
@@ -78,6 +80,41 @@ class Limits(SettingsModel):
     body_bytes: Annotated[int, Field(ge=256, le=512 * 1024)] = 24 * 1024
     disk_headroom_bytes: Annotated[int, Field(ge=0, le=2**40)] = 32 * 1024 * 1024
     """Sends from agents are refused with `full` while the disk has less free space than this."""
+    storm_messages: Annotated[int, Field(ge=2, le=1_000_000)] = 30
+    """Causal messages (sent in a turn that held a peer's mail) of a pair or a cycle within `storm_window_s`."""
+    storm_window_s: Annotated[float, Field(gt=0, le=86_400)] = 300.0
+    storm_per_day: Annotated[int, Field(ge=2, le=10_000_000)] = 400
+    """The same within 24 hours."""
+    storm_depth: Annotated[int, Field(ge=2, le=1_000_000)] = 256
+    """Mail this deep in a chain of causes is held, however slow the chain is."""
+
+
+class RetentionSettings(SettingsModel):
+    """The `[retention]` table: how long what has ended is kept. The audit trail is kept for good."""
+
+    handled_days: Annotated[float, Field(ge=7, le=36_500)] = 30.0
+    """Mail that was handled or read, and expired asks; a send's key lives as long. At least 7 days."""
+    dead_days: Annotated[float, Field(ge=7, le=36_500)] = 30.0
+    statistics_days: Annotated[float, Field(ge=1, le=36_500)] = 90.0
+
+
+class LinkSettings(SettingsModel):
+    """The `[link]` table: who may reach the broker beside its own user. Read at start only."""
+
+    listen: str | None = None
+    """`host:port` for TLS; unset: no port is opened."""
+    certificate: str | None = None
+    """PEM file with the certificate chain."""
+    key: str | None = None
+    """PEM file with its private key, mode 0600."""
+    group: str | None = None
+    """Group that may use the socket; unset: only the user that runs the broker."""
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> "LinkSettings":
+        if self.listen is not None and (self.certificate is None or self.key is None):
+            raise ValueError("listen needs certificate and key: the link is never open on a port without TLS")
+        return self
 
 
 class FleetSettings(SettingsModel):
@@ -92,6 +129,8 @@ class Settings(SettingsModel):
 
     fleet: FleetSettings = FleetSettings()
     limits: Limits = Limits()
+    retention: RetentionSettings = RetentionSettings()
+    link: LinkSettings = LinkSettings()
     agents: dict[AgentNameField, AgentSettings] = {}
 
     @model_validator(mode="after")

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from wire.errors import Invalid
-from wire.settings import AgentSettings, Settings
+from wire.settings import AgentSettings, LinkSettings, Settings
 from wire.settings_errors import in_words
 
 MAX_FILE_BYTES = 1024 * 1024
@@ -37,7 +37,8 @@ def read_settings(path: Path, *, home: Path) -> Settings:
         # Without the cause: it quotes values, and some may be secret.
         raise Invalid(in_words(exc, path, text)) from None
     agents = {name: _resolved(agent, path.parent, home) for name, agent in settings.agents.items()}
-    return settings.model_copy(update={"agents": agents})
+    link = _resolved_link(settings.link, path.parent, home)
+    return settings.model_copy(update={"agents": agents, "link": link})
 
 
 def _text(path: Path) -> str:
@@ -72,6 +73,11 @@ def _resolved(agent: AgentSettings, folder: Path, home: Path) -> AgentSettings:
     if agent.command and "/" in agent.command[0]:  # else it is looked for on PATH
         paths["command"] = [_absolute(agent.command[0], folder, home), *agent.command[1:]]
     return agent.model_copy(update=paths)
+
+
+def _resolved_link(link: LinkSettings, folder: Path, home: Path) -> LinkSettings:
+    files = {"certificate": link.certificate, "key": link.key}
+    return link.model_copy(update={key: _absolute(file, folder, home) for key, file in files.items() if file})
 
 
 def _absolute(text: str, folder: Path, home: Path) -> str:

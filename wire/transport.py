@@ -1,25 +1,29 @@
 """The byte seam of the link: newline-delimited frames over a stream socket.
 
 The only file of wire that touches asyncio: streams cost twice as much as a Protocol. It knows lines, not
-what is in them (`wire.codec`), and sockets, not where they come from (`wire.unix_socket`). It starts no task.
+what is in them (`wire.codec`), and sockets, not where they come from (`wire.unix_socket`, `wire.dialing`). It
+starts no task.
 """
 
 import asyncio
 import math
 import socket
-import struct
-import sys
+import ssl
 from collections import deque
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from time import monotonic
 from typing import Any, Protocol, cast
 
 from wire.codec import MAX_FRAME_BYTES, MAX_HELLO_BYTES
+from wire.peers import Peer, peer_of
 
 MAX_QUEUED_BYTES = 4 * 1024 * 1024
 """What may wait to be sent on one connection. Kept by its owner, who alone knows what can be dropped."""
 BACKLOG = 1024
 """Connections that may wait to be accepted."""
+HANDSHAKE_WITHIN_S = 5.0
+GOODBYE_WITHIN_S = 1.0
+"""How long the other side of TLS may take to agree to an end."""
 
 
 class Receiver(Protocol):
@@ -36,15 +40,6 @@ class Receiver(Protocol):
     def on_closed(self, exc: Exception | None) -> None:
         """Learn that the connection has ended, once; None for an orderly end."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """The process at the other end, from the kernel."""
-
-    pid: int
-    uid: int
-    gid: int
 
 
 Accept = Callable[["Transport"], Receiver]
@@ -109,9 +104,13 @@ class Alarm:
 class Transport(asyncio.Protocol):
     """One connection. What is written within one turn of the loop goes out in one system call."""
 
-    def __init__(self, accept: Accept, *, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
+    def __init__(self, accept: Accept, *, max_frame_bytes: int = MAX_FRAME_BYTES, remote: bool = False) -> None:
         self.max_frame_bytes = max_frame_bytes
         """Bound of a line without its newline; the owner raises it once the other side is known."""
+        self.remote = remote
+        """The other side is on another machine: its end may go unnoticed, and it may come back."""
+        self.heard_at = self.said_at = monotonic()
+        """When bytes last came and went."""
         self._accept = accept
         self._receiver: Receiver
         self._stream: asyncio.Transport
@@ -139,14 +138,12 @@ class Transport(asyncio.Protocol):
 
     @property
     def peer(self) -> Peer | None:
-        """Who is at the other end of a unix socket; None where the system does not tell."""
-        if sys.platform != "linux":
-            return None
-        sock = cast("socket.socket", self._stream.get_extra_info("socket"))
-        if sock.family != socket.AF_UNIX:
-            return None
-        size = struct.calcsize("3i")
-        return Peer(*struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)))
+        """Who is at the other end of a unix socket; None elsewhere, and where the system does not tell."""
+        return peer_of(cast("socket.socket", self._stream.get_extra_info("socket")))
+
+    def hand_to(self, receiver: Receiver) -> None:
+        """Deliver to another owner from now on; the one before hears nothing more."""
+        self._receiver = receiver
 
     def write(self, data: bytes) -> None:
         """Queue bytes; in order, never blocks. After the end of the connection they are dropped."""
@@ -190,6 +187,7 @@ class Transport(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Asyncio: bytes have come; splits them and delivers every whole line."""
+        self.heard_at = monotonic()
         *lines, rest = data.split(b"\n")
         if lines and self._rest:
             lines[0] = bytes(self._rest) + lines[0]
@@ -235,6 +233,7 @@ class Transport(asyncio.Protocol):
             data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
             self._out.clear()
             self._out_bytes = 0
+            self.said_at = monotonic()
             self._stream.write(data)
 
 
@@ -249,13 +248,47 @@ async def serve(sock: socket.socket, accept: Accept) -> Callable[[], None]:
     return server.close
 
 
-async def adopt(sock: socket.socket, receiver: Receiver) -> Transport:
-    """Turn a connected socket into a connection; closes the socket if that fails."""
+async def adopt(sock: socket.socket, receiver: Receiver, *, remote: bool = False) -> Transport:
+    """Turn a connected unix socket into a connection; closes the socket if that fails."""
     try:
         _, transport = await asyncio.get_running_loop().create_unix_connection(
-            lambda: Transport(lambda _: receiver), sock=sock
+            lambda: Transport(lambda _: receiver, remote=remote), sock=sock
         )
     except BaseException:
         sock.close()
         raise
+    return transport
+
+
+async def admit_tls(sock: socket.socket, context: ssl.SSLContext, accept: Accept) -> None:
+    """Shake hands with who connected to a port; `accept` is asked only if that succeeds within its time.
+
+    Raises:
+        OSError: it did not, TLS errors included; the socket is closed.
+    """
+    await asyncio.get_running_loop().connect_accepted_socket(
+        lambda: Transport(accept, max_frame_bytes=MAX_HELLO_BYTES, remote=True),
+        sock,
+        ssl=context,
+        ssl_handshake_timeout=HANDSHAKE_WITHIN_S,
+        ssl_shutdown_timeout=GOODBYE_WITHIN_S,
+    )
+
+
+async def connect_tls(host: str, port: int, context: ssl.SSLContext, receiver: Receiver) -> Transport:
+    """Connect to a port and verify who answers there; nothing is sent before that.
+
+    Raises:
+        OSError: nobody answers, or TLS refuses.
+    """
+    _, transport = await asyncio.get_running_loop().create_connection(
+        lambda: Transport(lambda _: receiver, remote=True),
+        host,
+        port,
+        ssl=context,
+        server_hostname=host,
+        ssl_handshake_timeout=HANDSHAKE_WITHIN_S,
+        ssl_shutdown_timeout=GOODBYE_WITHIN_S,
+        happy_eyeballs_delay=0.25,
+    )
     return transport

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from wire.asks import OpenAsk
 from wire.inbox import Mail
 from wire.model import Key, Request, Result
 
@@ -74,6 +75,8 @@ class Turn(Result):
     lease_ms: int = LEASE_MS
     carried: bool = False
     """Its mail comes from the turn before, unfinished; it is run or adopted without composing."""
+    open_asks: list[OpenAsk] = Field(default_factory=list[OpenAsk])
+    """What the agent was asked in earlier turns and has not answered; at most `wire.asks.SHOWN_OPEN`."""
 
 
 class TurnsOpen(Request):
@@ -110,6 +113,8 @@ class TurnsTaken(Result):
     waiting: int
     exhausted: bool = False
     """This turn takes no more; it has to end first."""
+    open_asks: list[OpenAsk] = Field(default_factory=list[OpenAsk])
+    """As in `Turn`; filled where this take opened an attended turn."""
 
 
 class TurnsGiveBack(Request):

@@ -22,6 +22,8 @@ from wire.home import MAX_SOCKET_PATH_BYTES, has_room
 from wire.private_files import check_private
 from wire.transport import BACKLOG, Accept, Receiver, Transport, adopt, serve
 
+OWN_MODE = 0o600
+GROUP_MODE = 0o660
 _BUSY_S = 5.0
 """How long a connect is tried again while the backlog is full."""
 
@@ -52,10 +54,11 @@ class Listener:
         self.close()
 
 
-async def listen_unix(path: Path, accept: Accept, *, mode: int = 0o600) -> Listener:
+async def listen_unix(path: Path, accept: Accept, *, group: int | None = None) -> Listener:
     """Accept connections at `path`, taking the place of a socket whose broker is dead.
 
-    Two brokers are kept apart by the lock of their home, not here: the caller holds it.
+    It is for its owner only (0600), with a group id for that group too (0660). Two brokers are kept
+    apart by the lock of their home, not here: the caller holds it.
 
     Raises:
         Conflict: somebody listens there, or what lies there is no socket.
@@ -66,7 +69,7 @@ async def listen_unix(path: Path, accept: Accept, *, mode: int = 0o600) -> Liste
     check_private(path.parent)
     _check_length(path)
     _refuse_if_taken(path)
-    sock = _bound(path, mode)
+    sock = _bound(path, group)
     return Listener(path, await serve(sock, accept))
 
 
@@ -88,14 +91,16 @@ def _refuse_if_taken(path: Path) -> None:
     raise Conflict(f"another broker listens at {path}")
 
 
-def _bound(path: Path, mode: int) -> socket.socket:
+def _bound(path: Path, group: int | None) -> socket.socket:
     """Bind under another name and rename: whoever sees the socket finds it listening, with its right mode."""
     temporary = path.with_name(f".{os.getpid():x}")
     temporary.unlink(missing_ok=True)
     sock = socket.socket(socket.AF_UNIX)
     try:
         sock.bind(str(temporary))
-        temporary.chmod(mode)
+        if group is not None:
+            os.chown(temporary, -1, group)
+        temporary.chmod(OWN_MODE if group is None else GROUP_MODE)
         sock.listen(BACKLOG)
         temporary.rename(path)
     except BaseException as exc:

@@ -4,12 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from broker.services import agents, inbox, letters, settling, turns
+from broker.services import agents, asks, inbox, letters, recall, reminders, settling, turns
 from broker.services.callers import Caller, Rules
 from broker.services.replies import once
 from broker.store.tx import Tx
 from wire import agents as wire_agents
+from wire import asks as wire_asks
 from wire import inbox as wire_inbox
+from wire import letters as wire_letters
+from wire import reminders as wire_reminders
 from wire import turns as wire_turns
 from wire.model import Mutation, Request, Result
 
@@ -29,11 +32,28 @@ def _once(command: Callable[[Tx, Caller, Any], Result], result: type[Result]) ->
     return write
 
 
+def _once_ruled(command: Write, result: type[Result]) -> Write:
+    """The same for a command that asks what the fleet allows."""
+
+    def write(tx: Tx, caller: Caller, request: Mutation, rules: Rules) -> Result:
+        return once(tx, caller, request, result, lambda: command(tx, caller, request, rules))
+
+    return write
+
+
 WRITES: dict[str, Write] = {
     "inbox.send": inbox.send,
     "inbox.ack": _once(letters.ack, wire_inbox.InboxAcked),
     "inbox.requeue": _once(letters.requeue, wire_inbox.InboxChanged),
     "inbox.discard": _once(letters.discard, wire_inbox.InboxChanged),
+    "inbox.release": _once(letters.release, wire_inbox.InboxChanged),
+    "inbox.recall": _once(recall.recall, wire_letters.InboxRecalled),
+    "asks.ask": _once_ruled(asks.ask, wire_asks.AsksAsked),
+    "asks.answer": _once_ruled(asks.answer, wire_asks.AsksAnswered),
+    "asks.cancel": _once(asks.cancel, wire_asks.AsksCancelled),
+    "reminders.add": _once_ruled(reminders.add, wire_reminders.RemindersAdded),
+    "reminders.cancel": _once(reminders.cancel, wire_reminders.RemindersChanged),
+    "reminders.retry": _once(reminders.retry, wire_reminders.RemindersChanged),
     "turns.give_back": _plain(settling.give_back),
     "turns.renew": _plain(turns.renew),
     "turns.resume": _plain(turns.resume),
@@ -63,6 +83,7 @@ def _no_mail(request: Request) -> Result:
 PARKS: dict[str, Park] = {
     "turns.open": Park(turns.open_turn, lambda _: wire_turns.TurnsOpened(turn=None), is_open=True),
     "turns.take": Park(turns.take, _no_mail, is_open=False),
+    "asks.wait": Park(asks.wait, lambda _: wire_asks.AsksWaited(), is_open=False),
 }
 
 

@@ -6,11 +6,13 @@ import anyio
 
 from broker.edge.hub import Hub
 from broker.services.callers import Caller
+from broker.services.credentials import Shown, digest_of
 from broker.store.jobs import Ticket
 from wire.codec import MAX_FRAME_BYTES, decode_hello, encode, encode_error
 from wire.errors import Denied, Invalid, Limited, QueenpostError
 from wire.fleet import PROTOCOL, Hello, Principal, Push, Welcome
 from wire.logs import get_logger
+from wire.pulse import DEAD_AFTER_S, Pulse
 from wire.transport import MAX_QUEUED_BYTES, Transport
 
 HELLO_WITHIN_S = 5.0
@@ -29,11 +31,11 @@ class Doorman(Protocol):
 
     hub: Hub
 
-    def greet(self, hello: Hello) -> Welcome:
+    def greet(self, hello: Hello, shown: Shown) -> Welcome:
         """Check the credential.
 
         Raises:
-            Denied: the token is not one of this fleet.
+            Denied: the token is not one of this fleet, or another user's.
         """
         ...
 
@@ -52,6 +54,9 @@ class Connection:
     def __init__(self, transport: Transport, doorman: Doorman) -> None:
         self.transport = transport
         self.principal = Principal(kind="agent", name="")
+        self.shown = Shown(b"", None, on_socket=True)
+        self.remote = transport.remote
+        """The other side is on another machine: its holders may come back."""
         self.welcomed = anyio.Event()
         self.closed = anyio.Event()
         self.attachments: dict[str, Caller] = {}
@@ -70,6 +75,9 @@ class Connection:
         self._gap_is_last = False
         """The newest frame is a `gap`, and so tells of whatever is left out now."""
         self.kind = "?"
+        self._last: int | None = None
+        """The request whose answer ends the connection."""
+        self._pulse = Pulse(transport, ping=None, dead=self._is_dead)
 
     # --- what the transport calls -------------------------------------------------------------------
 
@@ -94,6 +102,7 @@ class Connection:
     def on_closed(self, exc: Exception | None) -> None:
         """The connection has ended, whoever ended it."""
         self.closed.set()
+        self._pulse.stop()
         self._idle.set()
         if self.welcomed.is_set():
             self._doorman.hub.remove(self)
@@ -106,17 +115,32 @@ class Connection:
     def _welcome(self, hello: Hello) -> None:
         if hello.protocol != PROTOCOL:
             raise Invalid(f"this broker speaks protocol {PROTOCOL}, the caller {hello.protocol}; use the same version")
-        welcome = self._doorman.greet(hello)
+        peer = self.transport.peer
+        self.shown = Shown(digest_of(hello.token), peer and peer.uid, on_socket=not self.transport.remote)
+        welcome = self._doorman.greet(hello, self.shown)
         self.principal = welcome.principal
         self.kind = hello.kind
+        self.remote = self.transport.remote or bool(hello.remote)
+        if self.remote:
+            self._pulse.start()
         self.transport.max_frame_bytes = MAX_FRAME_BYTES
         self.welcomed.set()
         self._doorman.hub.add(self)
         self._send(encode(welcome))
 
+    def _is_dead(self) -> None:
+        log.warning("silent_peer_dropped", principal=self.principal.name, heard_nothing_s=DEAD_AFTER_S)
+        self.transport.abort()
+
     def close(self) -> None:
-        """End it after what was said."""
+        """End it after what was said; nothing that comes now is heard, and what waits is withdrawn."""
         self.transport.close()
+        self.ended()
+
+    def close_behind(self, request_id: int) -> None:
+        """Hear nothing more, and end it with the answer to this request."""
+        self._last = request_id
+        self.transport.pause()
 
     async def run(self) -> None:
         """Live until the connection ends; one that does not say hello in time is closed."""
@@ -179,6 +203,8 @@ class Connection:
         if not self.in_flight:
             self._idle.set()
         self._send(frame)
+        if request_id == self._last:
+            self.close()
 
     async def idle(self) -> None:
         """Wait until nothing is in flight, or the connection has ended."""
@@ -215,6 +241,10 @@ class Connection:
         self.transport.write(frame)
 
     # --- whom it speaks for -------------------------------------------------------------------------
+
+    def forget(self, agent: str) -> None:
+        """Speak for the agent no more, until it is attached again."""
+        self.attachments.pop(agent, None)
 
     def holds(self, agent: str, instance: str | None = None) -> bool:
         """Say whether the agent is attached here, by that instance if one is named."""

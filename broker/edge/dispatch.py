@@ -14,6 +14,7 @@ from broker.edge.hub import Hub
 from broker.edge.office import Office
 from broker.services import holders
 from broker.services.callers import Caller
+from broker.services.credentials import Shown
 from broker.store.jobs import Outcome
 from wire import codec, ops
 from wire.errors import Denied, Internal, QueenpostError
@@ -44,11 +45,12 @@ class Dispatcher:
         self._start_errand = start_errand
         self.draining = False
 
-    def greet(self, hello: Hello) -> Welcome:
+    def greet(self, hello: Hello, shown: Shown) -> Welcome:
         """See `Doorman`."""
         principal = self._office.keys.principal(hello.token)
         if principal is None:
             raise Denied("this token is not valid for this fleet; check --home, or read the token file again")
+        self._office.keys.require_uid(shown)
         log.debug("connected", principal=principal.name, kind=hello.kind)
         return Welcome(
             protocol=PROTOCOL,
@@ -201,7 +203,7 @@ class Dispatcher:
         """See `Doorman`. Tickets that had already been settled keep what they leased: it belongs to the epoch."""
         self.withdraw(connection)
         for agent, holder in connection.attachments.items():
-            self._forget_holder(agent, holder.instance or "")
+            self._forget_holder(agent, holder.instance or "", local=not connection.remote)
         connection.attachments.clear()
 
     def withdraw(self, connection: Connection) -> None:
@@ -209,12 +211,12 @@ class Dispatcher:
         for request_id in list(connection.tickets):
             self._withdraw(connection, request_id)
 
-    def _forget_holder(self, agent: str, instance: str) -> None:
+    def _forget_holder(self, agent: str, instance: str, *, local: bool) -> None:
         if any(line.holds(agent, instance) for line in self.hub.lines()):
             return  # the same instance is already back on another connection
         if not self.hub.has_holder(agent):
             self._office.reports.forget(agent)
-        command = partial(holders.connection_ended, agent=agent, instance=instance, local=True)
+        command = partial(holders.connection_ended, agent=agent, instance=instance, local=local)
         self._office.writer.submit(command, _ignore)
 
 

@@ -6,16 +6,16 @@ Each is an async function (office, hub, connection, caller, request) → result.
 import os
 from collections.abc import Awaitable, Callable
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from broker.edge import registry
+from broker.edge import asking, finding, registry, valves
 from broker.edge.connection import Connection
 from broker.edge.hub import Hub
 from broker.edge.office import Office
-from broker.services import holders, stories, views
+from broker.edge.version import program_version
+from broker.services import ask_views, holders, stories, views
 from broker.services.callers import Caller
-from wire import agents, fleet, inbox
+from wire import agents, fleet, inbox, letters
 from wire.errors import Denied
 from wire.model import Result
 
@@ -27,19 +27,13 @@ async def ping(office: Office, _hub: Hub, _line: Connection, _caller: Caller, _r
     return fleet.FleetPong(server_time_ms=office.clock.wall_ms())
 
 
-def program_version() -> str:
-    """Give the version of the installed package."""
-    try:
-        return version("queenpost")
-    except PackageNotFoundError:  # run from a tree that was never installed
-        return "0+unknown"
-
-
 async def status(office: Office, _hub: Hub, _line: Connection, _caller: Caller, _request: fleet.FleetStatus) -> Result:
     """Show the fleet."""
     async with office.readers.read() as reader:
         listed = await views.list_agents(reader, office.reports, removed=False)
         account, unread = await views.account(reader)
+        frozen = await views.is_frozen(reader)
+        open_asks = await ask_views.count_for_operator(reader)
     return fleet.FleetState(
         fleet=office.fleet,
         home=str(office.home.root),
@@ -50,6 +44,8 @@ async def status(office: Office, _hub: Hub, _line: Connection, _caller: Caller, 
         agents=listed.agents,
         account=account,
         operator_mail=unread,
+        open_asks=open_asks,
+        frozen=frozen,
         wal_bytes=office.database.wal_bytes(),
         warnings=office.warnings,
     )
@@ -65,6 +61,14 @@ async def list_dead(office: Office, _hub: Hub, _line: Connection, _caller: Calle
     """List dead letters."""
     async with office.readers.read() as reader:
         return await views.list_dead(reader, request)
+
+
+async def list_held(
+    office: Office, _hub: Hub, _line: Connection, _caller: Caller, request: letters.InboxHeld
+) -> Result:
+    """List held mail."""
+    async with office.readers.read() as reader:
+        return await views.list_held(reader, request)
 
 
 async def peek(office: Office, _hub: Hub, _line: Connection, caller: Caller, request: inbox.InboxPeek) -> Result:
@@ -146,10 +150,25 @@ ERRANDS: dict[str, Errand] = {
     "fleet.ping": ping,
     "fleet.status": status,
     "fleet.apply": registry.apply,
+    "fleet.freeze": valves.freeze,
+    "fleet.thaw": valves.thaw,
+    "fleet.backup": valves.backup,
+    "fleet.stats": finding.stats,
+    "fleet.probe": finding.probe,
     "inbox.list": list_inbox,
     "inbox.dead": list_dead,
     "inbox.peek": peek,
     "inbox.explain": explain,
+    "inbox.held": list_held,
+    "inbox.search": finding.search,
+    "inbox.thread": finding.thread,
+    "asks.list": asking.list_asks,
+    "asks.explain": asking.explain_ask,
+    "reminders.list": asking.list_reminders,
+    "reminders.stats": asking.reminder_stats,
+    "reminders.explain": asking.explain_reminder,
+    "agents.explain": finding.explain_agent,
+    "agents.rotate": registry.rotate,
     "agents.attach": attach,
     "agents.detach": detach,
     "agents.report": report,

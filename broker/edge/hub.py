@@ -1,7 +1,9 @@
 """Which connections there are, which one speaks for an agent, and who is told what."""
 
+from collections.abc import Callable
 from typing import Protocol
 
+from broker.services.credentials import Shown
 from wire.fleet import Principal, Push
 
 
@@ -9,6 +11,7 @@ class Line(Protocol):
     """A welcomed connection as the hub sees it."""
 
     principal: Principal
+    shown: Shown
 
     def holds(self, agent: str, instance: str | None = None) -> bool:
         """Say whether the agent is attached here, by that instance if one is named."""
@@ -18,8 +21,12 @@ class Line(Protocol):
         """Send an event; dropped, and made good by a `gap`, where the other side does not read."""
         ...
 
+    def forget(self, agent: str) -> None:
+        """Speak for the agent no more, until it is attached again."""
+        ...
+
     def close(self) -> None:
-        """End the connection after what was said on it."""
+        """End the connection after what was said on it; it is heard no more."""
         ...
 
 
@@ -64,10 +71,17 @@ class Hub:
         if self._holders.get(agent) is line:
             del self._holders[agent]
 
-    def dismiss(self, agent: str) -> None:
-        """End the agent's own connections: the token that they showed is void."""
-        for line in list(self._listeners.get(agent, ())):
-            line.close()
+    def dismiss(self, admits: Callable[[Shown], bool], spared: Line | None = None) -> None:
+        """End every connection whose token is void, or not its user's any more."""
+        for line in list(self._lines):
+            if line is not spared and not admits(line.shown):
+                line.close()
+
+    def release(self, agent: str) -> None:
+        """Nobody speaks for the agent any more."""
+        for line in self._lines:
+            line.forget(agent)
+        self._holders.pop(agent, None)
 
     def has_holder(self, agent: str, instance: str | None = None) -> bool:
         """Say whether a connection speaks for the agent, for that instance if one is named."""

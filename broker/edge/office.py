@@ -37,6 +37,9 @@ class Office:
     watch: Watch = field(default_factory=Watch)
     registering: anyio.Lock = field(default_factory=anyio.Lock)
     """Held while agents come, change or go: token files, database and memory are kept in step by one at a time."""
+    freezing: anyio.Lock = field(default_factory=anyio.Lock)
+    """Held from reading or writing who is frozen until the database says the same."""
+    backing_up: anyio.Lock = field(default_factory=anyio.Lock)
     parked_opens: Counter[str] = field(default_factory=Counter[str])
     """How many opens of an agent are parked: such an agent is not stalled, it waits as it should."""
     refused: Counter[str] = field(default_factory=Counter[str])

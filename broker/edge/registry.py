@@ -10,14 +10,14 @@ from typing import TypeVar, cast
 from broker.edge.connection import Connection
 from broker.edge.hub import Hub
 from broker.edge.office import Office
-from broker.services import agents, credentials
+from broker.services import agents, credentials, retention
 from broker.services import apply as applying
 from broker.services.callers import Caller
 from broker.services.replies import once
 from broker.store.tx import Tx
 from wire import agents as wire
 from wire.errors import Full, Invalid, QueenpostError, Unavailable
-from wire.fleet import FleetApplied, FleetApply
+from wire.fleet import FleetApplied, FleetApply, Push
 from wire.model import Result
 from wire.settings import Limits, Role, Settings
 from wire.settings_file import read_settings
@@ -58,27 +58,86 @@ async def remove(office: Office, hub: Hub, _line: Connection, caller: Caller, re
 
     async with office.registering:
         reply = await office.writer.run(command)
-        name = f"agent:{request.agent}"
-        if name not in await _take_over(office, [name]):
-            hub.dismiss(request.agent)
+        await _take_over(office, [f"agent:{request.agent}"])
+        hub.dismiss(office.keys.admits)
     return reply
 
 
 async def token(office: Office, _hub: Hub, _line: Connection, _caller: Caller, request: wire.AgentsToken) -> Result:
     """Say where a token lies; a missing file is made anew."""
-    row = await office.writer.run(lambda tx: agents.known(tx, request.agent))
-    if row["state"] == "removed":
-        raise Invalid(f"{request.agent} was removed; it has no token")
+    name = await office.writer.run(partial(_credential_of, agent=request.agent))
     async with office.registering:
         await renew_missing(office)
-    return wire.AgentsTokenPath(agent=request.agent, path=str(office.home.agent_secret(request.agent)))
+    return wire.AgentsTokenPath(agent=request.agent, path=str(credentials.path_of(office.home, name)))
+
+
+def _credential_of(tx: Tx, agent: str) -> str:
+    """Give the name of the credential of an agent, of the operator, or of the harness.
+
+    Raises:
+        Unknown: no such agent. Invalid: it was removed.
+    """
+    if agent in credentials.FLEET:
+        return agent
+    if agents.known(tx, agent)["state"] == "removed":
+        raise Invalid(f"{agent} was removed; it has no token")
+    return f"agent:{agent}"
+
+
+async def rotate(office: Office, hub: Hub, line: Connection, caller: Caller, request: wire.AgentsRotate) -> Result:
+    """Replace a token. The old one is void from the commit on, and what was done with it ends.
+
+    Until then it stays good and in its file, whatever fails. Who works for the agent has to attach it again, with the
+    new token; its turn goes back uncounted. Who asks is answered, and shown out behind that if its own token is void.
+    """
+    async with office.registering:
+        name = await office.writer.run(partial(_credential_of, agent=request.agent))
+        path = str(credentials.path_of(office.home, name))
+        with _disk_may_refuse():
+            made = credentials.draft(office.home, name)
+        try:
+            command = partial(_rotated, caller=caller, request=request, name=name, digest=made.digest, path=path)
+            reply = await office.writer.run(command)
+            if (await reload(office))[name] != made.digest:  # a retry of what was done before
+                return reply
+            try:
+                with _disk_may_refuse():
+                    credentials.publish(office.home, made)
+            finally:
+                _show_out(office, hub, line, request)
+        finally:
+            made.path.unlink(missing_ok=True)
+    return reply
+
+
+def _rotated(
+    tx: Tx, *, caller: Caller, request: wire.AgentsRotate, name: str, digest: bytes, path: str
+) -> wire.AgentsTokenPath:
+    def command() -> wire.AgentsTokenPath:
+        credentials.rotate(tx, caller, name, digest)
+        row = None if name in credentials.FLEET else agents.known(tx, request.agent)
+        if row is not None and row["instance"] is not None:
+            agents.revoke(tx, row, "its token was rotated")
+        return wire.AgentsTokenPath(agent=request.agent, path=path)
+
+    return once(tx, caller, request, wire.AgentsTokenPath, command)
+
+
+def _show_out(office: Office, hub: Hub, line: Connection, request: wire.AgentsRotate) -> None:
+    hub.release(request.agent)
+    hub.dismiss(office.keys.admits, spared=line)
+    if not office.keys.admits(line.shown):
+        line.close_behind(request.id)
+    # Told last: whoever attaches the agent now finds the new token in the file, and the broker knows it.
+    hub.announce(Push(event="agents_changed", agent=request.agent, data={"change": "token"}))
 
 
 async def renew_missing(office: Office) -> None:
     """Make every token whose file is missing or does not match."""
     known = await office.writer.run(credentials.load)
-    names = {"operator", "harness", *known}
+    names = {*credentials.FLEET, *known}
     with _disk_may_refuse():
+        credentials.sweep(office.home)
         renewed = credentials.renew_missing(office.home, sorted(names), known)
     if renewed:
         await office.writer.run(partial(credentials.store, digests=renewed))
@@ -86,12 +145,16 @@ async def renew_missing(office: Office) -> None:
 
 
 async def reload(office: Office) -> Mapping[str, bytes]:
-    """Take keys, roles and limits over from the database into memory; gives the keys."""
+    """Take keys, roles, limits and retention over from the database into memory; gives the keys."""
     known = await office.writer.run(credentials.load)
-    office.keys.reload(known)
+    office.keys.reload(known, await office.writer.run(credentials.load_pins))
     rows = await office.writer.run(lambda tx: tx.all("agents.summaries", removed=0, name=None))
     office.roles = {row["name"]: cast("Role", row["role"]) for row in rows}
-    office.rules = replace(office.rules, limits=await office.writer.run(_limits))
+    office.rules = replace(
+        office.rules,
+        limits=await office.writer.run(_limits),
+        retention=await office.writer.run(retention.applied),
+    )
     return known
 
 
@@ -132,7 +195,7 @@ class _DryRun(QueenpostError):
         self.result = result
 
 
-async def apply(office: Office, _hub: Hub, _line: Connection, caller: Caller, request: FleetApply) -> Result:
+async def apply(office: Office, hub: Hub, _line: Connection, caller: Caller, request: FleetApply) -> Result:
     """Make the settings file true; an invalid file leaves the fleet as it was."""
     if office.config is None:
         raise Invalid("this fleet has no queenpost.toml; `queenpost init` writes one")
@@ -152,6 +215,7 @@ async def apply(office: Office, _hub: Hub, _line: Connection, caller: Caller, re
     except _DryRun as exc:
         return exc.result
     _name(office, settings)
+    hub.dismiss(office.keys.admits)  # of a user who is not the agent's any more
     return applied
 
 

@@ -19,10 +19,12 @@ from wire.transport import Receiver, Transport
 from wire.unix_socket import listen_unix
 
 MAX_UNWELCOMED = 64
-"""Connections that have not said hello yet."""
+"""Connections that have not said hello yet; over the socket and over the port each."""
 MAX_CONNECTIONS = 512
 """In all: each takes a file descriptor, and the database and the token files need some too."""
 DRAIN_WITHIN_S = 1.5
+GOODBYE_WITHIN_S = 0.3
+"""How long a peer may take to read what was said last; over TLS it also has to agree to the end."""
 
 log = get_logger("broker")
 
@@ -43,7 +45,7 @@ class Server:
     def accept(self, transport: Transport) -> Receiver:
         """Take a new connection; one too many is told so and closed."""
         connection = Connection(transport, self._dispatcher)
-        too_many = self._too_many()
+        too_many = self._too_many(remote=transport.remote)
         if too_many is not None:
             connection.refuse(None, too_many)
             transport.close()
@@ -52,12 +54,17 @@ class Server:
         self._group.start_soon(self._live, connection)
         return connection
 
-    def _too_many(self) -> Limited | None:
+    def _too_many(self, *, remote: bool) -> Limited | None:
         if len(self.connections) >= MAX_CONNECTIONS:
             return Limited(f"{MAX_CONNECTIONS} connections are open; end some of the programs that hold them")
-        if sum(not connection.welcomed.is_set() for connection in self.connections) >= MAX_UNWELCOMED:
+        if self.unwelcomed(remote=remote) >= MAX_UNWELCOMED:
             return Limited("too many connections have not said hello yet; try again")
         return None
+
+    def unwelcomed(self, *, remote: bool) -> int:
+        """Count the connections that have not said hello: those over the port, or those over the socket."""
+        waiting = [one for one in self.connections if not one.welcomed.is_set()]
+        return sum(one.transport.remote is remote for one in waiting)
 
     async def _live(self, connection: Connection) -> None:
         try:
@@ -82,14 +89,23 @@ class Server:
             log.warning("drain_gave_up", in_flight=sum(len(c.in_flight) for c in self.connections))
         for connection in list(self.connections):
             connection.transport.close()
+        with anyio.move_on_after(GOODBYE_WITHIN_S):
+            await self._all_closed()
+        for connection in list(self.connections):
+            connection.transport.abort()
+        await self._all_closed()
+
+    async def _all_closed(self) -> None:
+        for connection in list(self.connections):
+            await connection.closed.wait()
 
 
 @asynccontextmanager
-async def listening(office: Office, path: Path, mode: int = 0o600) -> AsyncGenerator[Server]:
-    """Accept connections at `path` while the block runs; drain them at its end."""
+async def listening(office: Office, path: Path, user_group: int | None = None) -> AsyncGenerator[Server]:
+    """Accept connections at `path` while the block runs, from a user group too; drain them at its end."""
     async with anyio.create_task_group() as group:
         server = Server(office, group)
-        listener = await listen_unix(path, server.accept, mode=mode)
+        listener = await listen_unix(path, server.accept, group=user_group)
         try:
             yield server
         finally:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from broker.services.callers import OPERATOR, Caller, Rules
 from broker.store.tx import Row, Tx
-from wire.errors import Full, Invalid, Limited, Unknown
+from wire.errors import Denied, Full, Invalid, Limited, QueenpostError, Unknown
+from wire.ids import message_number
+
+FROZEN = "{0} is frozen by the operator: nothing was stored. End your work; the operator thaws it with `queenpost thaw`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,10 @@ class Sender:
     depth: int
     turn: int | None
     attended_turn: bool
+    answers: int | None = None
+    """The message that it answers, where it sent or received that."""
+    open_ask: int | None = None
+    """The ask that this message put to it, while it is open."""
 
 
 def check_body(body: str, rules: Rules) -> None:
@@ -37,29 +44,59 @@ def check_body(body: str, rules: Rules) -> None:
         )
 
 
-def sender_of(tx: Tx, caller: Caller, rules: Rules) -> Sender:
-    """Give the sender, with one token less in its bucket.
+def sender_of(tx: Tx, caller: Caller, rules: Rules, in_reply_to: str | None = None) -> Sender:
+    """Give the sender, with one token less in its bucket; and whether it was a party to what it answers.
 
     Raises:
-        Unknown: it was removed. Full: the disk. Limited: it sends too fast.
+        Unknown: it was removed. Denied: it is frozen. Full: the disk. Limited: it sends too fast.
     """
-    row = tx.one("inbox.sender", name=caller.name)
+    row = _known(tx, caller, _number(in_reply_to))
+    if caller.name != OPERATOR and rules.disk_is_low:
+        raise Full("the disk of the broker is nearly full; nothing was stored. Tell the operator, then try again.")
+    return _sender(row, caller, bucket=0.0 if caller.name == OPERATOR else _spend(row, tx.now_ms, rules))
+
+
+def unmetered(tx: Tx, caller: Caller) -> Sender:
+    """Give the sender of what has headroom of its own: an answer, and what a harness asks. It costs no token.
+
+    Raises:
+        Unknown: it was removed. Denied: it is frozen.
+    """
+    row = _known(tx, caller)
+    return _sender(row, caller, bucket=row["bucket"])
+
+
+def _number(in_reply_to: str | None) -> int | None:
+    try:
+        return None if in_reply_to is None else message_number(in_reply_to)
+    except QueenpostError:
+        return None
+
+
+def _known(tx: Tx, caller: Caller, reply: int | None = None) -> Row:
+    row = tx.one("inbox.sender", name=caller.name, reply=reply)
     if row is None or row["state"] == "removed":
         raise Unknown(f"{caller.name} is not part of the fleet any more")
+    if row["frozen"] and caller.name != OPERATOR:
+        raise Denied(FROZEN.format(caller.name))
+    return row
+
+
+def _sender(row: Row, caller: Caller, bucket: float) -> Sender:
     if caller.name == OPERATOR:
-        return Sender(OPERATOR, "operator", "{}", 0.0, 0, None, False)
-    if rules.disk_is_low:
-        raise Full("the disk of the broker is nearly full; nothing was stored. Tell the operator, then try again.")
+        return Sender(OPERATOR, "operator", "{}", bucket, 0, None, False, row["answers"])
     # What a fenced instance sends is not of its successor's turn, and settles nothing in it.
     in_turn = row["turn"] is not None and caller.epoch in (None, row["turn_epoch"])
     return Sender(
         name=row["name"],
         role=row["role"],
         settings=row["settings"],
-        bucket=_spend(row, tx.now_ms, rules),
+        bucket=bucket,
         depth=1 + (row["turn_depth"] if in_turn else 0),
         turn=row["turn"] if in_turn else None,
         attended_turn=in_turn and bool(row["turn_attended"]),
+        answers=row["answers"],
+        open_ask=row["open_ask"],
     )
 
 

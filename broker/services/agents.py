@@ -3,7 +3,7 @@
 import json
 import re
 
-from broker.services import audit, holders, notices
+from broker.services import ask_ends, audit, holders, notices, reminders
 from broker.services.callers import Caller
 from broker.store.tx import Row, Tx
 from wire.agents import AgentsAdd, AgentsChanged, AgentsPause, AgentsRemove, AgentsResume
@@ -78,7 +78,8 @@ def revoke(tx: Tx, row: Row, reason: str) -> None:
 def remove(tx: Tx, caller: Caller, request: AgentsRemove) -> AgentsChanged:
     """Take an agent out: its turn goes back, its waiting mail dies with one notice per sender, its token is void.
 
-    Idempotent: an agent that was removed before stays so.
+    What it asked, was asked, and wanted to be reminded of is cancelled; who waits for an answer is told. Idempotent:
+    an agent that was removed before stays so.
 
     Raises:
         Unknown: no such agent. Conflict: queenpost.toml still declares it.
@@ -92,9 +93,11 @@ def remove(tx: Tx, caller: Caller, request: AgentsRemove) -> AgentsChanged:
         )
     revoke(tx, row, "the agent was removed")
     tx.run("agents.set_state", name=request.agent, state="removed")
+    asks = ask_ends.cancel_of_agent(tx, request.agent)
+    put_off = reminders.cancel_of_agent(tx, request.agent)
     dead = _bury_waiting(tx, request.agent)
     tx.run("credentials.drop", name=f"agent:{request.agent}")
-    audit.write(tx, caller, "agent.removed", request.agent, dead=dead)
+    audit.write(tx, caller, "agent.removed", request.agent, dead=dead, asks=asks, reminders=put_off)
     announce(tx, request.agent, "removed")
     return AgentsChanged(agent=request.agent, changed=True, dead=dead)
 

@@ -27,7 +27,7 @@ def apply(tx: Tx, caller: Caller, settings: Settings, tokens: dict[str, bytes]) 
             changes.append(change)
     for name, digest in tokens.items():
         tx.run("credentials.put", name=f"agent:{name}", sha256=digest, now=tx.now_ms)
-    changes += _limits(tx, settings)
+    changes += _limits(tx, settings) + _retention(tx, settings)
     if changes:
         audit.write(tx, caller, "settings.applied", "fleet", changes=[f"{c.change} {c.subject}" for c in changes])
     return changes
@@ -69,6 +69,16 @@ def _limits(tx: Tx, settings: Settings) -> list[Change]:
         return []
     tx.run("fleet.set_limits", limits=stored)
     return [Change(subject="limits", change="changed", detail=_difference(before, stored))]
+
+
+def _retention(tx: Tx, settings: Settings) -> list[Change]:
+    row = tx.one("fleet.retention")
+    before = row["retention"] if row else "{}"
+    stored = settings.retention.model_dump_json(exclude_defaults=True)
+    if stored == before:
+        return []
+    tx.run("fleet.set_retention", retention=stored)
+    return [Change(subject="retention", change="changed", detail=_difference(before, stored))]
 
 
 def _require_not_owned(tx: Tx, name: str) -> None:

@@ -2,14 +2,14 @@
 
 import json
 
-from broker.services import policy
+from broker.services import policy, storms
 from broker.services.admission import Sender, check_room
 from broker.services.callers import OPERATOR, Caller, Rules
-from broker.services.envelopes import add_message, envelope_of, settle_accounts
+from broker.services.envelopes import add_message, envelope_of, put_in
 from broker.store.tx import Row, Tx
 from wire.errors import Denied, Full, QueenpostError, Unknown
 from wire.ids import message_id
-from wire.inbox import InboxSend, InboxSent, Skipped
+from wire.inbox import InboxSend, InboxSent, Skipped, State
 
 
 def broadcast(tx: Tx, caller: Caller, sender: Sender, request: InboxSend, digest: bytes, rules: Rules) -> InboxSent:
@@ -18,7 +18,7 @@ def broadcast(tx: Tx, caller: Caller, sender: Sender, request: InboxSend, digest
     Raises:
         Unknown, Denied, Full: it would reach nobody; nothing was stored.
     """
-    envelope = envelope_of(tx, sender.name, request)
+    envelope = envelope_of(sender, request)
     allowed = None if caller.name == OPERATOR else policy.allowed_recipients(sender.settings)
     reached: list[str] = []
     skipped: list[Skipped] = []
@@ -30,14 +30,18 @@ def broadcast(tx: Tx, caller: Caller, sender: Sender, request: InboxSend, digest
             skipped.append(reason)
     if not reached:
         raise _nobody(skipped)
+    held = storms.weigh(tx, sender, reached, rules)
+    state: State = "held" if len(held) == len(reached) else "queued"
+    if held:
+        envelope.warnings.append(storms.warning(held))
     told = {
         "recipients": reached,
+        "state": state,
         "skipped": [s.model_dump() for s in skipped],
         "warnings": envelope.warnings,
     }
     message = add_message(tx, caller, sender, request, envelope, digest, json.dumps(told))
-    _fan_out(tx, message, sender.name, reached, envelope.size)
-    settle_accounts(tx, sender, envelope)
+    put_in(tx, message, sender, reached, held, envelope)
     tx.log(
         "broadcast_accepted",
         message=message_id(message),
@@ -45,7 +49,9 @@ def broadcast(tx: Tx, caller: Caller, sender: Sender, request: InboxSend, digest
         reached=len(reached),
         skipped=len(skipped),
     )
-    return InboxSent(id=message_id(message), to="*", recipients=reached, skipped=skipped, warnings=envelope.warnings)
+    return InboxSent(
+        id=message_id(message), to="*", state=state, recipients=reached, skipped=skipped, warnings=envelope.warnings
+    )
 
 
 def _nobody(skipped: list[Skipped]) -> QueenpostError:
@@ -59,23 +65,6 @@ def _nobody(skipped: list[Skipped]) -> QueenpostError:
     if skipped:
         return Denied("the broadcast reaches nobody that you may write to; write to manager or operator", skipped=told)
     return Unknown("the broadcast reaches nobody: no other agent is in the fleet")
-
-
-def _fan_out(tx: Tx, message: int, sender: str, reached: list[str], size: int) -> None:
-    names = json.dumps(reached)
-    rank = 0 if sender == OPERATOR else 1
-    tx.run(
-        "inbox.add_deliveries",
-        message=message,
-        recipients=names,
-        sender=sender,
-        bytes=size,
-        rank=rank,
-        in_order=1,
-    )
-    tx.run("inbox.count_in", recipients=names, messages=1, bytes=size)
-    for name in reached:
-        tx.woke(name)
 
 
 def _why_not(

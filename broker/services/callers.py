@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from wire.fleet import PrincipalKind
-from wire.settings import Limits
+from wire.settings import Limits, RetentionSettings
 
 OPERATOR = "operator"
 SYSTEM = "system"
@@ -34,6 +34,7 @@ class Rules:
     limits: Limits = field(default_factory=Limits)
     disk_free_bytes: int | None = None
     """Free space under the home, measured at most a few seconds ago; None where it is unknown."""
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
 
     @property
     def disk_is_low(self) -> bool:

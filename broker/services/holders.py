@@ -3,7 +3,7 @@
 An epoch belongs to an instance, not to a connection: the same instance comes back to its turns.
 """
 
-from broker.services import leasing, settling
+from broker.services import ask_ends, leasing, settling
 from broker.services.callers import Caller
 from broker.services.policy import settings_of
 from broker.store.tx import Row, Tx
@@ -78,6 +78,7 @@ def _succeed(tx: Tx, row: Row) -> int:
 
 def release_turns(tx: Tx, agent: str, outcome: str, reason: str, *, restarted: bool) -> None:
     """End the open and lapsed turns of an agent; the mail of the open one goes back."""
+    ask_ends.cancel_of_lapsed(tx, agent)
     tx.run("turns.bury_lapsed", agent=agent, outcome=outcome, now=tx.now_ms)
     open_turn = tx.one("turns.of_agent_open", agent=agent)
     if open_turn is not None:

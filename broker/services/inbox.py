@@ -3,15 +3,15 @@
 import hashlib
 import json
 
-from broker.services import policy
+from broker.services import policy, storms
 from broker.services.admission import Sender, check_body, check_room, recipient_of, sender_of
 from broker.services.broadcast import broadcast
-from broker.services.callers import OPERATOR, Caller, Rules
-from broker.services.envelopes import Envelope, add_message, envelope_of, settle_accounts
+from broker.services.callers import Caller, Rules
+from broker.services.envelopes import Envelope, add_message, envelope_of, put_in
 from broker.store.tx import Row, Tx
 from wire.errors import Conflict, Invalid
 from wire.ids import message_id
-from wire.inbox import InboxSend, InboxSent
+from wire.inbox import InboxSend, InboxSent, State
 
 STOPPED = "{0} is stopped: the message waits until the agent is part of the fleet again"
 
@@ -31,18 +31,19 @@ def send(tx: Tx, caller: Caller, request: InboxSend, rules: Rules) -> InboxSent:
     if earlier is not None:
         return _again(earlier, request, digest)
     check_body(request.body, rules)
-    sender = sender_of(tx, caller, rules)
+    sender = sender_of(tx, caller, rules, request.in_reply_to)
     if request.to == "*":
         return broadcast(tx, caller, sender, request, digest, rules)
     recipient = recipient_of(tx, request.to)
     if recipient["name"] == sender.name:
         raise Invalid("a message to yourself goes nowhere: keep a note, or set a reminder")
     policy.require_may_write(sender.name, sender.role, sender.settings, recipient["name"], recipient["role"])
-    envelope = envelope_of(tx, sender.name, request)
+    envelope = envelope_of(sender, request)
     check_room(recipient, envelope.size, caller, rules)
     if recipient["state"] == "stopped":
         envelope.warnings.append(STOPPED.format(recipient["name"]))
-    return _deliver_one(tx, caller, sender, recipient["name"], request, envelope, digest)
+    held = storms.weigh(tx, sender, [recipient["name"]], rules)
+    return _deliver_one(tx, caller, sender, recipient["name"], request, envelope, held, digest)
 
 
 def _digest(request: InboxSend) -> bytes:
@@ -69,22 +70,20 @@ def _deliver_one(
     recipient: str,
     request: InboxSend,
     envelope: Envelope,
+    held: dict[str, str],
     digest: bytes,
 ) -> InboxSent:
     receipt = None
+    state: State = "held" if held else "queued"
+    if held:
+        envelope.warnings.append(storms.warning(held))
     if envelope.warnings or recipient != request.to:
-        receipt = json.dumps({"recipients": [recipient], "warnings": envelope.warnings})
+        receipt = json.dumps({"recipients": [recipient], "state": state, "warnings": envelope.warnings})
     message = add_message(tx, caller, sender, request, envelope, digest, receipt)
-    rank = 0 if sender.name == OPERATOR else 1
-    tx.run(
-        "inbox.add_delivery", message=message, recipient=recipient, sender=sender.name, bytes=envelope.size, rank=rank,
-        in_order=1,
-    )  # fmt: skip
-    tx.run("inbox.count_one_in", recipient=recipient, messages=1, bytes=envelope.size)
-    settle_accounts(tx, sender, envelope)
-    tx.woke(recipient)
+    put_in(tx, message, sender, [recipient], held, envelope)
     tx.log("message_accepted", message=message_id(message), sender=sender.name, to=recipient, bytes=envelope.size)
     # Every list is given: pydantic would make a deep copy of a default.
     return InboxSent(
-        id=message_id(message), to=request.to, recipients=[recipient], skipped=[], warnings=envelope.warnings
-    )
+        id=message_id(message), to=request.to, state=state, recipients=[recipient], skipped=[],
+        warnings=envelope.warnings,
+    )  # fmt: skip

@@ -12,7 +12,7 @@ from broker.services import notices
 from broker.services.callers import OPERATOR
 from broker.store.tx import Row, Tx
 from wire.ids import message_id
-from wire.inbox import EarlierSend, Mail
+from wire.inbox import About, EarlierSend, Mail
 from wire.turns import LEASE_MS
 
 BROKEN = "the stored body does not match its checksum"
@@ -91,7 +91,9 @@ def hold(tx: Tx, agent: str, rows: list[Row], reason: str, *, restarts: int) -> 
     tx.run("turns.hold", ids=ids, reason=reason, restarts=restarts)
     count_out(tx, agent, rows)
     mail = ", ".join(message_id(row["id"]) for row in rows)
-    notices.tell(tx, OPERATOR, f"{mail} to {agent} is held: {reason}. `queenpost explain` tells more.")
+    notices.tell(
+        tx, OPERATOR, f"{mail} to {agent} is held: {reason}. `queenpost held list` shows it.", cause=f"held:{agent}"
+    )
 
 
 def count_out(tx: Tx, agent: str, rows: list[Row]) -> None:
@@ -147,7 +149,18 @@ def mail_from(row: Row, attempt: int, earlier: list[EarlierSend], *, checked: bo
         broadcast=row["addressed_to"] == "*",
         attempt=attempt,
         earlier=earlier,
+        about=about_of(row),
     )
+
+
+def about_of(row: Row) -> About | None:
+    """Give what the mail of an ask or a reminder carries beside its words; damaged, it is a letter like any other."""
+    if row["about"] is None:
+        return None
+    try:
+        return About.model_validate_json(row["about"])
+    except ValueError:
+        return None
 
 
 def _earlier_sends(tx: Tx, turn: int, deliveries: list[int]) -> dict[int, list[EarlierSend]]:

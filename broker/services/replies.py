@@ -23,21 +23,39 @@ def once(tx: Tx, caller: Caller, request: Mutation, result: type[R], command: Ca
     Raises:
         Conflict: the key was used for something else.
     """
-    op: str = type(request).model_fields["op"].default
-    digest = hashlib.sha256(request.model_dump_json(exclude={"id", "as_", "key"}).encode()).digest()
-    row = tx.one("replies.find", principal=caller.principal, op=op, key=request.key)
-    if row is not None:
-        if row["request_sha256"] != digest:
-            raise Conflict(f"key {request.key!r} was already used for another {op}; use a new key")
-        return result.model_validate_json(row["result"])
+    told = earlier(tx, caller, request, result)
+    if told is not None:
+        return told
     answer = command()
     tx.run(
         "replies.add",
         principal=caller.principal,
-        op=op,
+        op=_op(request),
         key=request.key,
-        request_sha256=digest,
+        request_sha256=_digest(request),
         result=answer.model_dump_json(),
         now=tx.now_ms,
     )
     return answer
+
+
+def earlier(tx: Tx, caller: Caller, request: Mutation, result: type[R]) -> R | None:
+    """Give what the same request under the same key was answered before; for what does more than a command.
+
+    Raises:
+        Conflict: the key was used for something else.
+    """
+    row = tx.one("replies.find", principal=caller.principal, op=_op(request), key=request.key)
+    if row is None:
+        return None
+    if row["request_sha256"] != _digest(request):
+        raise Conflict(f"key {request.key!r} was already used for another {_op(request)}; use a new key")
+    return result.model_validate_json(row["result"])
+
+
+def _op(request: Mutation) -> str:
+    return type(request).model_fields["op"].default
+
+
+def _digest(request: Mutation) -> bytes:
+    return hashlib.sha256(request.model_dump_json(exclude={"id", "as_", "key"}).encode()).digest()

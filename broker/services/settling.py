@@ -1,12 +1,13 @@
 """How leases end: acked by a finished turn, given back, failed, dead, held, carried on.
 
 Acks are bound to (delivery, attempt, epoch): whatever comes late changes nothing (DESIGN 5.5, 5.7, 5.9).
+Long because every way out of a lease stands here, side by side.
 """
 
 import json
 from collections.abc import Iterable, Sequence
 
-from broker.services import leasing, notices
+from broker.services import ask_ends, ask_rows, leasing, notices
 from broker.services.callers import Caller
 from broker.services.turns import FENCED, again, holder_of, own_turn, ready, retake
 from broker.store.tx import Row, Tx
@@ -50,6 +51,8 @@ def close(tx: Tx, caller: Caller, request: TurnsClose) -> TurnsClosed:
     carried = _pick(rows, request.carry) if request.carry else []
     own = [row for row in rows if row not in carried] if carried else rows
     _write_end(tx, turn["id"], request)
+    if turn["has_permissions"]:
+        ask_ends.cancel_of_turn(tx, turn["id"])
     if request.outcome == "completed":
         result = _ack(tx, turn, own)
     elif is_counted(request.outcome, begun=request.begun):
@@ -172,7 +175,8 @@ def _carry(tx: Tx, turn: Row, rows: list[Row]) -> Turn:
     tx.run("turns.move", turn=number, ids=ids)
     tx.run("turns.add_leases", turn=number, ids=ids, call=None)
     mail = leasing.mail_of(tx, number, rows, leased_now=False)
-    return Turn(id=turn_id(number), mail=mail, waiting=ready(tx, turn["agent"]), carried=True)
+    asks = ask_rows.unanswered(tx, turn["agent"])
+    return Turn(id=turn_id(number), mail=mail, waiting=ready(tx, turn["agent"]), carried=True, open_asks=asks)
 
 
 def give_back(tx: Tx, caller: Caller, request: TurnsGiveBack) -> TurnsGivenBack:
@@ -273,6 +277,7 @@ def end_orphan(tx: Tx, agent: str, turn: int, outcome: str, reason: str, *, rest
     """End a turn whose holder is gone and give its mail back; a harness that died is counted, 20 times at most."""
     rows = tx.all("turns.leased", turn=turn)
     _end(tx, turn, outcome, reason)
+    ask_ends.cancel_of_turn(tx, turn)
     release(tx, agent, rows, restarted=restarted)
     tx.log("turn_ended_by_broker", agent=agent, turn=turn_id(turn), outcome=outcome, given_back=len(rows))
 

@@ -31,6 +31,8 @@ def state_of(row: Row, *, working: bool, reports: Reports) -> tuple[AgentState, 
     report = reports.by_agent.get(row["name"])
     if report is not None and report.state == "failed":
         return "failed", report.reason
+    if row["frozen"]:
+        return "frozen", f"by the operator; `{thaw_of(row, row['name'])}` ends it"
     if row["paused"]:
         return "paused", "finishes its turn first" if working else ""
     attached = row["instance"] is not None and row["lost_at"] is None
@@ -41,6 +43,11 @@ def state_of(row: Row, *, working: bool, reports: Reports) -> tuple[AgentState, 
     if working:
         return "working", report.reason if report is not None else ""
     return "idle", ""
+
+
+def thaw_of(row: Row, agent: str) -> str:
+    """Give the command that thaws this agent and, where that can be done, no other."""
+    return "queenpost thaw" if row["everybody_frozen"] else f"queenpost thaw {agent}"
 
 
 def _unattached(row: Row, reports: Reports) -> tuple[AgentState, str]:

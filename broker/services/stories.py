@@ -83,21 +83,16 @@ async def _story(reader: Reader, copy: Any, now_ms: int, reports: Reports) -> De
         restarts=copy["restarts"],
         reason=copy["reason"],
         ready_at_ms=copy["ready_at"] if copy["ready_at"] > now_ms else None,
-        waits_for=await _waits_for(reader, copy, now_ms, reports) if copy["state"] == "ready" else None,
+        waits_for=await _waits_for(reader, copy, now_ms, reports) if copy["state"] in ("ready", "held") else None,
     )
 
 
 async def _waits_for(reader: Reader, copy: Any, now_ms: int, reports: Reports) -> str:
-    """Say in words why ready mail has not been leased, the first reason that holds."""
+    """Say in words why ready or held mail has not been leased, the first reason that holds."""
     recipient = copy["recipient"]
-    if recipient == "operator":
-        return "the operator has not marked it as read"
-    if copy["agent_state"] != "active":
-        return f"{recipient} is {copy['agent_state']}"
-    if copy["ready_at"] > now_ms:
-        return f"backs off for {(copy['ready_at'] - now_ms) / 1000:.0f} s after a failed turn"
-    if copy["paused"]:
-        return f"{recipient} is paused"
+    stopped = _stopped(copy, now_ms)
+    if stopped is not None:
+        return stopped
     if copy["in_order"]:
         ahead = await reader.one(
             "inbox.earlier_in_pair",
@@ -107,13 +102,33 @@ async def _waits_for(reader: Reader, copy: Any, now_ms: int, reports: Reports) -
             now=now_ms,
         )
         if ahead is not None:
-            return f"stands behind {message_id(ahead['message'])} from the same sender"
+            where = f"is in turn {turn_id(ahead['turn'])}" if ahead["state"] == "leased" else "backs off"
+            return f"stands behind {message_id(ahead['message'])} from the same sender, which {where}"
     if copy["instance"] is None or copy["lost_at"] is not None:
-        return f"nobody works for {recipient} at this moment"
+        hint = f": start its harness, `queenpost harness {recipient}`" if reports.is_deaf(recipient) else ""
+        return f"nobody works for {recipient} at this moment{hint}"
     report = reports.by_agent.get(recipient)
     if report is not None and report.state in ("parked", "failed"):
         return f"{recipient} is {report.state}: {report.reason}"
     return f"the next turn of {recipient}"
+
+
+def _stopped(copy: Any, now_ms: int) -> str | None:
+    """Say what keeps a copy from any turn, whoever works for its recipient."""
+    recipient, message = copy["recipient"], message_id(copy["message"])
+    if copy["state"] == "held":
+        return f"the operator: `queenpost held release {message}` lets it go on, `… discard {message}` ends it"
+    if recipient == "operator":
+        return "the operator has not marked it as read"
+    if copy["agent_state"] != "active":
+        return f"{recipient} is {copy['agent_state']}"
+    if copy["frozen"]:
+        return f"{recipient} is frozen; `{thaw_of(copy, recipient)}` lets it go on"
+    if copy["ready_at"] > now_ms:
+        return f"backs off for {(copy['ready_at'] - now_ms) / 1000:.0f} s after a failed turn"
+    if copy["paused"]:
+        return f"{recipient} is paused"
+    return None
 
 
 def _accepted(row: Any, copies: list[Any]) -> Happening:

@@ -5,10 +5,11 @@ How a turn ends is in `settling`; who holds an agent is in `holders`.
 
 import json
 
-from broker.services import leasing
+from broker.services import ask_ends, ask_rows, leasing
 from broker.services.callers import Caller
 from broker.services.policy import settings_of
 from broker.store.tx import Row, Tx
+from wire.asks import OpenAsk
 from wire.errors import Closed, Conflict, Stale
 from wire.ids import turn_id, turn_number, unknown
 from wire.turns import (
@@ -42,7 +43,7 @@ def open_turn(tx: Tx, caller: Caller, request: TurnsOpen) -> TurnsOpened | None:
     holder = holder_of(tx, caller)
     if holder["turn"] is not None:
         return TurnsOpened(turn=again(tx, holder))
-    if holder["paused"] or holder["state"] != "active" or not holder["has_mail"]:
+    if holder["paused"] or holder["frozen"] or holder["state"] != "active" or not holder["has_mail"]:
         return None
     batch = leasing.choose(
         tx,
@@ -56,13 +57,18 @@ def open_turn(tx: Tx, caller: Caller, request: TurnsOpen) -> TurnsOpened | None:
     if not batch.rows:
         return None
     if holder["has_lapsed"]:
+        ask_ends.cancel_of_lapsed(tx, caller.name)
         tx.run("turns.bury_lapsed", agent=caller.name, outcome="lapsed", now=tx.now_ms)
     turn = _add(tx, holder, batch)
     leasing.lease(tx, turn, batch)
     waiting = _left(holder, batch)
     mail = leasing.mail_of(tx, turn, batch.rows, leased_now=True)
     tx.log("turn_opened", agent=caller.name, turn=turn_id(turn), mail=[m.id for m in mail], waiting=waiting)
-    return TurnsOpened(turn=Turn(id=turn_id(turn), mail=mail, waiting=waiting))
+    return TurnsOpened(turn=Turn(id=turn_id(turn), mail=mail, waiting=waiting, open_asks=_unanswered(tx, holder)))
+
+
+def _unanswered(tx: Tx, holder: Row) -> list[OpenAsk]:
+    return ask_rows.unanswered(tx, holder["name"]) if holder["has_asks"] else []
 
 
 def holder_of(tx: Tx, caller: Caller) -> Row:
@@ -99,8 +105,13 @@ def again(tx: Tx, holder: Row) -> Turn:
         "turns.renew", turn=holder["turn"], agent=holder["name"], epoch=holder["epoch"], begun=0,
         lease_until=leasing.lease_until(tx),
     )  # fmt: skip
-    waiting = ready(tx, holder["name"])
-    return Turn(id=turn_id(holder["turn"]), mail=mail, waiting=waiting, carried=holder["carried_from"] is not None)
+    return Turn(
+        id=turn_id(holder["turn"]),
+        mail=mail,
+        waiting=ready(tx, holder["name"]),
+        carried=holder["carried_from"] is not None,
+        open_asks=_unanswered(tx, holder),
+    )
 
 
 def _add(tx: Tx, holder: Row, batch: leasing.Batch) -> int:
@@ -151,7 +162,8 @@ def _lost_answer(tx: Tx, holder: Row, request: TurnsTake) -> TurnsTaken | None:
     if not rows:
         return None
     mail = leasing.mail_of(tx, holder["turn"], rows, leased_now=False)
-    return TurnsTaken(turn=turn_id(holder["turn"]), mail=mail, waiting=ready(tx, holder["name"]))
+    asks = _unanswered(tx, holder) if holder["turn_attended"] else []
+    return TurnsTaken(turn=turn_id(holder["turn"]), mail=mail, waiting=ready(tx, holder["name"]), open_asks=asks)
 
 
 def _exhausted(holder: Row) -> bool:
@@ -185,7 +197,7 @@ def _blocked(tx: Tx, agent: str) -> bool:
 
 
 def _take_attended(tx: Tx, caller: Caller, holder: Row, request: TurnsTake) -> TurnsTaken | None:
-    if holder["state"] != "active" or holder["paused"]:
+    if holder["state"] != "active" or holder["paused"] or holder["frozen"]:
         return None
     if holder["turn"] is not None:
         if holder["turn_alone"]:
@@ -197,7 +209,8 @@ def _take_attended(tx: Tx, caller: Caller, holder: Row, request: TurnsTake) -> T
         return None
     turn = _add(tx, holder, batch)
     leasing.lease(tx, turn, batch, request.call)
-    return _taken(tx, caller, holder, turn, batch)
+    taken = _taken(tx, caller, holder, turn, batch)
+    return taken.model_copy(update={"open_asks": _unanswered(tx, holder)}) if holder["has_asks"] else taken
 
 
 def _taken(tx: Tx, caller: Caller, holder: Row, turn: int, batch: leasing.Batch) -> TurnsTaken:

@@ -7,7 +7,7 @@ from typing import Any
 
 from broker.services import policy
 from broker.services.callers import OPERATOR, Caller
-from broker.services.leasing import is_intact
+from broker.services.leasing import about_of, is_intact
 from broker.services.states import Reports, state_of
 from broker.store.readers import Reader
 from wire.agents import AgentsListed, AgentsShown, AgentSummary, AgentsWho, LastTurn, Peer
@@ -15,6 +15,7 @@ from wire.errors import Denied, Unknown
 from wire.fleet import Account
 from wire.ids import message_id, message_number, turn_id
 from wire.inbox import InboxDead, InboxList, InboxListed, InboxPeek, InboxPeeked, Item, Mail, State
+from wire.letters import InboxHeld
 from wire.settings import AgentSettings
 
 PAGE_BYTES = 128 * 1024
@@ -83,6 +84,10 @@ def _page(rows: list[Any], limit: int) -> InboxListed:
         if items and size > PAGE_BYTES:
             break
         items.append(_item(row))
+    if len(rows) > len(items):
+        # The next page begins behind a message: a broadcast whose copies do not all fit is left for it.
+        whole = [item for item in items if item.id != message_id(rows[len(items)]["id"])]
+        items = whole or items
     return InboxListed(items=items, more=len(rows) > len(items))
 
 
@@ -105,6 +110,7 @@ def _mail(row: Any) -> Mail:
         depth=row["depth"],
         broadcast=row["addressed_to"] == "*",
         attempt=row["attempt"] + 1,
+        about=about_of(row),
     )
 
 
@@ -130,6 +136,8 @@ def _summary(row: Any, reports: Reports) -> AgentSummary:
         attached=row["instance"] is not None and row["lost_at"] is None,
         epoch=row["epoch"],
         last_turn=_last_turn(row),
+        open_asks=row["open_asks"],
+        reminders=row["reminders"],
     )
 
 
@@ -178,6 +186,8 @@ async def whoami(reader: Reader, reports: Reports, caller: Caller, fleet: str, n
     roster = await reader.all("agents.roster", name=caller.name)
     count = await reader.one("inbox.count_ready", recipient=caller.name, now=now_ms)
     turn = await reader.one("turns.of_agent_open", agent=caller.name)
+    asks = await reader.one("asks.counts_of", name=caller.name)
+    waiting = await reader.one("reminders.count_waiting", agent=caller.name)
     managers = [row["name"] for row in roster if row["role"] == "manager"]
     return AgentsWho(
         name=caller.name,
@@ -187,6 +197,9 @@ async def whoami(reader: Reader, reports: Reports, caller: Caller, fleet: str, n
         roster=[_peer(row, me["role"], allowed, reports) for row in roster],
         waiting=count["n"] if count else 0,
         open_turn=turn_id(turn["id"]) if turn else None,
+        asked=asks["asked"] if asks else 0,
+        to_answer=asks["to_answer"] if asks else 0,
+        reminders=waiting["n"] if waiting else 0,
     )
 
 
@@ -205,3 +218,16 @@ async def account(reader: Reader) -> tuple[Account, int]:
     names = ("accepted", "handled", "redelivered", "waiting", "dead", "held", "expired", "mailbox")
     figures = {name: row[name] for name in names}
     return Account(lost=row["accepted"] - explained, **figures), row["unread"]
+
+
+async def list_held(reader: Reader, request: InboxHeld) -> InboxListed:
+    """List held mail: storms, damage, too many restarts."""
+    after = message_number(request.after) if request.after else 0
+    rows = await reader.all("inbox.held", recipient=request.agent, after=after, limit=request.limit + 1)
+    return _page(rows, request.limit)
+
+
+async def is_frozen(reader: Reader) -> bool:
+    """Say whether everybody is frozen, agents that come later too."""
+    row = await reader.one("freezing.fleet")
+    return row is not None and bool(row["everybody"])

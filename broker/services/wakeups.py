@@ -3,9 +3,10 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from broker.services import leasing, settling
+from broker.services import ask_ends, firings, leasing, notices, settling, storms
 from broker.services.policy import settings_of
 from broker.store.tx import Row, Tx
+from wire.reminders import PER_TRANSACTION
 
 STALLED_AFTER_MS = 5_000
 DEAF_AFTER_MS = 60_000
@@ -20,6 +21,10 @@ def start(tx: Tx) -> None:
     tx.run("agents.clamp_clock", now=tx.now_ms)
     rearm(tx)
     tx.run("turns.clamp_backoff", latest=tx.now_ms + LONGEST_BACKOFF_MS)
+    ask_ends.clamp_clock(tx)
+    notices.start(tx)
+    storms.clock_was_set(tx)
+    firings.start(tx)
 
 
 def rearm(tx: Tx) -> None:
@@ -32,6 +37,10 @@ def clock_was_set(tx: Tx, step_ms: int) -> None:
     """Keep back-offs, buckets and holders' minutes as long as they were, start leases anew."""
     tx.run("turns.shift_backoff", step=step_ms, latest=tx.now_ms + LONGEST_BACKOFF_MS)
     tx.run("agents.shift_clock", step=step_ms, now=tx.now_ms)
+    ask_ends.shift_clock(tx, step_ms)
+    notices.clock_was_set(tx, step_ms)
+    storms.clock_was_set(tx)
+    firings.clock_was_set(tx, step_ms)
     rearm(tx)
 
 
@@ -41,8 +50,11 @@ def next_due(tx: Tx) -> int | None:
     return row["due"] if row else None
 
 
-def run_due(tx: Tx) -> None:
-    """Do what is due: lapse turns whose lease ran out, end back-offs. Harmless when nothing is."""
+def run_due(tx: Tx) -> bool:
+    """Do what is due: lapse turns whose lease ran out, end back-offs, fire reminders. Harmless when nothing is.
+
+    True: more reminders are due than one transaction fires.
+    """
     for row in tx.all("turns.expired", now=tx.now_ms):
         settling.lapse(tx, row["agent"], row["id"], attended=bool(row["attended"]))
     rested = tx.all("turns.rested", now=tx.now_ms)
@@ -50,7 +62,11 @@ def run_due(tx: Tx) -> None:
         tx.run("turns.end_backoff", now=tx.now_ms)
     for row in rested:
         tx.woke(row["recipient"])
+    ask_ends.expire_due(tx)
+    notices.flush_due(tx)
+    fired = firings.fire_due(tx)
     tx.revise_due()
+    return fired >= PER_TRANSACTION
 
 
 @dataclass(slots=True)

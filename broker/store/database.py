@@ -6,7 +6,7 @@ through SQLite: closing any other descriptor of it drops the locks (sqlite.org/h
 
 import sqlite3
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -56,6 +56,7 @@ class Database:
         self.queries = queries
         self._lock = lock
         self._watch_at_ms = 0
+        self._reclaim_at_ms = 0
         self._alarm_at_ms = 0
 
     def __enter__(self) -> "Database":
@@ -78,6 +79,14 @@ class Database:
             return self.path.with_name(f"{self.path.name}-wal").stat().st_size
         except OSError:
             return 0
+
+    def reclaim(self, now_ms: int) -> None:
+        """Give the room of the write-ahead log back to a disk that is full, at most once a second; never fails."""
+        if now_ms < self._reclaim_at_ms:
+            return
+        self._reclaim_at_ms = now_ms + WATCH_EVERY_MS
+        with suppress(sqlite3.Error):  # there may be no room even for that; the next try may find some
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def watch_wal(self, now_ms: int) -> None:
         """Warn of a WAL that grows without bound, at most once a minute."""

@@ -80,13 +80,18 @@ def parse_macos(text: str) -> list[Mount]:
     return [Mount(match[1], match[2], network=", local" not in match[3]) for match in found if match]
 
 
-def network_kind(folder: Path, mounts: Iterable[Mount]) -> str | None:
-    """Give the kind of the network file system that a folder lies on; None if it is a local one."""
+def mount_of(folder: Path, mounts: Iterable[Mount]) -> Mount | None:
+    """Give the mount that a folder lies on; None where the table does not say."""
     place = Path(os.path.realpath(folder))
     # A later mount on the same point hides the earlier one.
     over = [mount for mount in mounts if place.is_relative_to(mount.point)]
-    nearest = max(reversed(over), key=lambda mount: len(mount.point), default=None)
-    return nearest.kind if nearest and nearest.network else None
+    return max(reversed(over), key=lambda mount: len(mount.point), default=None)
+
+
+def network_kind(folder: Path, mounts: Iterable[Mount]) -> str | None:
+    """Give the kind of the network file system that a folder lies on; None if it is a local one."""
+    mount = mount_of(folder, mounts)
+    return mount.kind if mount and mount.network else None
 
 
 def sync_names(folder: Path) -> None:

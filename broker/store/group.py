@@ -24,7 +24,7 @@ from broker.store.rounds import Round, run_woken
 from broker.store.transaction import Lost, Ran, Torn, Transaction
 from broker.store.tx import Effects, Tx
 from wire.clock import Clock
-from wire.errors import Internal
+from wire.errors import Full, Internal
 
 __all__ = ["Batch", "Command", "Group", "Job", "Outcome", "Settlement", "Submission", "Ticket", "Withdrawal"]
 
@@ -65,6 +65,8 @@ class Group:
                 lately = Round(self._parking)
                 batch = self._transact(lately, jobs, wake=True)
         except Lost as lost:
+            if isinstance(lost.answer, Full):
+                self._database.reclaim(now_ms)
             batch = self._salvage(lately, jobs, lost)
         batch.settled += [Settlement(ticket, Outcome()) for ticket in self._parking.take_overdue(now_ms)]
         batch.due_ms = self._earliest(now_ms)

@@ -13,7 +13,8 @@ from wire.logs import get_logger
 log = get_logger("store")
 
 RETRY: Final = "a retry with the same key is safe"
-DAMAGED: Final = "the database is damaged: stop the broker, keep its files, put the newest of backups/ in their place"
+MEND: Final = "`queenpost restore FILE` with the newest of backups/ mends it, and keeps what is there now"
+DAMAGED: Final = f"the database is damaged; no broker may run on it: {MEND}"
 
 
 class SecondBroker(Conflict):
@@ -30,6 +31,10 @@ class NotOurs(Unavailable):
 
 class Damaged(Unavailable):
     """The database is corrupt; it was left as it is."""
+
+
+class HalfRestored(Unavailable):
+    """A restore was interrupted: what lies here may be neither the old database nor the new one."""
 
 
 class NewerSchema(Unavailable):
@@ -73,7 +78,7 @@ def _by_code(code: int) -> QueenpostError | None:
         case sqlite3.SQLITE_CORRUPT:
             return Damaged(DAMAGED)
         case sqlite3.SQLITE_NOTADB:
-            return NotOurs("broker.db is no SQLite database: move it away, put the newest file of backups/ there")
+            return NotOurs(f"broker.db is no SQLite database: {MEND}")
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
             return NotWritable(f"the home cannot be written: check its disk and its permissions; {RETRY}")
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED | sqlite3.SQLITE_PROTOCOL:

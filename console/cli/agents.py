@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from console.cli.connecting import ask
-from console.cli.homes import home_of, tilde
+from console.cli.homes import broker_of, tilde
 from console.cli.options import Options, command, group
 from console.cli.screen import bold, coloured, dim, note, print_json, safe
 from console.cli.status import agent_as_json, print_agents
@@ -127,14 +127,20 @@ def remove(options: Options, name: str, yes: bool) -> None:
 @command("token", of=agent)
 @click.argument("name")
 @click.option("--show", "reveal", is_flag=True, help="Print the token itself. It is as good as being the agent.")
-def token(options: Options, name: str, reveal: bool) -> None:
-    """Say where the token of agent NAME lies. A file that is missing is made anew."""
-    path = ask(options, ops.AgentsToken(agent=name), ops.AgentsTokenPath).path
-    secret = read_secret(home_of(options).agent_secret(name)) if reveal else None
+@click.option("--rotate", is_flag=True, help="Make a new one: the old is void at once, and what was done with it ends.")
+def token(options: Options, name: str, reveal: bool, rotate: bool) -> None:
+    """Say where the token of agent NAME lies, or of `operator` or `harness`. A file that is missing is made anew."""
+    if reveal and broker_of(options) is not None:
+        raise click.UsageError("--show reads the file of the token, and that lies on the machine of the broker")
+    request = ops.AgentsRotate(agent=name, key=new_key()) if rotate else ops.AgentsToken(agent=name)
+    path = ask(options, request, ops.AgentsTokenPath).path
+    secret = read_secret(Path(path)) if reveal else None
     if options.json:
         print_json({"agent": name, "path": path, **({"token": secret} if secret else {})})
     else:
         click.echo(secret or path)
+        if rotate:
+            note(f"the old token of {name} is void; whoever has a copy of it needs the new one")
 
 
 def _tell(options: Options, changed: ops.AgentsChanged, did: str, was: str) -> None:

@@ -6,25 +6,24 @@ No broker is started here: where none runs, the answer says how to start one.
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import anyio
 
-from console.cli.homes import home_of, name_of, tilde
+from console.cli.homes import OPERATOR, broker_of, home_of, name_of, tilde, token_of_home
 from console.cli.options import Options
 from console.cli.screen import note
 from wire.client import BrokerClient
-from wire.errors import Unavailable, Unknown
+from wire.dialing import parse_address, token_from, way_to
+from wire.errors import Unavailable
 from wire.home import Home
 from wire.model import Request, Result
-from wire.private_files import read_secret
 
 R = TypeVar("R", bound=Result)
 T = TypeVar("T")
 
-OPERATOR = "operator"
-MAX_TOKEN_BYTES = 4096
 KIND = "cli"
 """What the broker's log calls us."""
 
@@ -51,36 +50,38 @@ async def connected(options: Options) -> AsyncGenerator[BrokerClient]:
     Raises:
         Unavailable: no broker runs there. Denied, Unknown: the credential is wrong or missing.
     """
+    address = broker_of(options)
+    async with _at_home(options) if address is None else _elsewhere(options, address) as client:
+        if not options.json:
+            said = client.welcome
+            name_fleet(said.fleet, said.home if address is None else f"{said.home} by {address}", said.principal.name)
+        yield client
+
+
+@asynccontextmanager
+async def _at_home(options: Options) -> AsyncGenerator[BrokerClient]:
     home = home_of(options)
-    client = BrokerClient(home.socket, lambda: _token(home, options), KIND, reconnect=False)
+    token = token_from(options.token_file, options.token_fd) or partial(token_of_home, home, options.as_)
     async with AsyncExitStack() as stack:
         try:
-            await stack.enter_async_context(client)
+            client = await stack.enter_async_context(BrokerClient(home.socket, token, KIND, reconnect=False))
         except Unavailable as exc:
             raise _nobody_there(options, home, exc) from exc
-        if not options.json:
-            name_fleet(client.welcome.fleet, client.welcome.home, client.welcome.principal.name)
+        yield client
+
+
+@asynccontextmanager
+async def _elsewhere(options: Options, address: str) -> AsyncGenerator[BrokerClient]:
+    own = token_from(options.token_file, options.token_fd)
+    as_ = None if options.as_ == OPERATOR else options.as_
+    way = way_to(parse_address(address), own, ca=options.ca, as_=as_, env=os.environ)
+    async with BrokerClient(way.connect, way.token, KIND, reconnect=False) as client:
         yield client
 
 
 def name_fleet(fleet: str, home: Path | str, principal: str = OPERATOR) -> None:
     """Say on stderr with which fleet a command has to do, and as whom if that is not the operator."""
     note(f"fleet {fleet}  {tilde(home)}{'' if principal == OPERATOR else f'  as {principal}'}")
-
-
-def _token(home: Home, options: Options) -> str:
-    if options.token_fd is not None:
-        with os.fdopen(options.token_fd, "rb", closefd=False) as source:
-            return source.read(MAX_TOKEN_BYTES).decode("ascii", errors="replace").strip()
-    if options.token_file is not None:
-        return read_secret(options.token_file)
-    name = options.as_
-    if name is None or name == OPERATOR:
-        return read_secret(home.operator_secret)
-    path = home.agent_secret(name)
-    if not path.exists():
-        raise Unknown(f"no agent {name!r} in this fleet; `queenpost agent list` shows them")
-    return read_secret(path)
 
 
 def _nobody_there(options: Options, home: Home, exc: Unavailable) -> Unavailable:

@@ -28,8 +28,13 @@ def list_dead(options: Options, agent: str | None, limit: int) -> None:
     if options.json:
         print_json([dead_as_json(item) for item in listed.items])
         return
-    if not listed.items:
-        click.echo("no dead letters")
+    print_letters(options, listed.items, "no dead letters")
+
+
+def print_letters(options: Options, items: list[Item], none: str, *, why: int = 40) -> None:
+    """Print letters that wait for the operator, each with `why` columns of its reason; `none` where there are none."""
+    if not items:
+        click.echo(none)
         return
     now_ms = SystemClock().now_ms()
     rows = [
@@ -38,10 +43,10 @@ def list_dead(options: Options, agent: str | None, limit: int) -> None:
             item.sender,
             item.recipient,
             ago(item.sent_at_ms, now_ms, absolute=options.absolute),
-            one_line(item.reason or "", 40),
+            one_line(item.reason or "", why),
             excerpt(item),
         ]
-        for item in listed.items
+        for item in items
     ]
     print_table(["ID", "FROM", "TO", "SENT", "WHY", "MESSAGE"], rows)
 
@@ -67,7 +72,7 @@ def dead_as_json(item: Item) -> dict[str, Any]:
 def requeue(options: Options, ids: tuple[str, ...], recipient: str | None) -> None:
     """Give dead letters back to their recipients, with new tries, under the same ids."""
     changed = ask(options, InboxRequeue(ids=list(ids), recipient=recipient, key=new_key()), InboxChanged)
-    _tell(options, "requeued", changed)
+    tell_changed(options, "requeued", changed)
 
 
 @command("discard", of=dead)
@@ -76,11 +81,12 @@ def requeue(options: Options, ids: tuple[str, ...], recipient: str | None) -> No
 def discard(options: Options, ids: tuple[str, ...], recipient: str | None) -> None:
     """Take dead letters off the list. They stay dead, and `explain` still knows them."""
     changed = ask(options, InboxDiscard(ids=list(ids), recipient=recipient, key=new_key()), InboxChanged)
-    _tell(options, "discarded", changed)
+    tell_changed(options, "discarded", changed)
 
 
-def _tell(options: Options, verb: str, changed: InboxChanged) -> None:
+def tell_changed(options: Options, verb: str, changed: InboxChanged) -> None:
+    """Say which letters were moved."""
     if options.json:
         print_json({"changed": changed.changed})
     else:
-        click.echo(f"{verb}: {', '.join(changed.changed) or 'nothing, none of them is a dead letter'}")
+        click.echo(f"{verb}: {', '.join(changed.changed)}")

@@ -1,33 +1,83 @@
-"""`queenpost explain`: the whole story of one message, for a person at a terminal or a program."""
+"""`queenpost explain`: the whole story of a message, an agent, an ask, a reminder, for a person or a program."""
 
+import re
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import click
 
-from console.cli.connecting import ask
+from console.cli.connecting import converse
 from console.cli.options import Options, command
-from console.cli.screen import bold, coloured, dim, one_line, print_json, print_table, safe
+from console.cli.screen import bold, coloured, dim, note, one_line, print_json, print_table, safe
+from console.cli.story import explained_as_json, print_story
 from console.cli.times import ago, iso, moment
+from wire.client import BrokerClient
 from wire.clock import SystemClock
+from wire.errors import Unknown
+from wire.finding import AgentsExplain, AsksExplain, Explained, RemindersExplain
+from wire.home import Home
 from wire.inbox import DeliveryStory, InboxExplain, InboxExplained
+from wire.model import Request
 
 BODY_LINES = 12
 BODY_CHARACTERS = 1600
 
 
 @command("explain")
-@click.argument("message", metavar="ID")
-@click.option("--full", is_flag=True, help="Show the whole body.")
-def explain(options: Options, message: str, full: bool) -> None:
-    """Tell the story of message ID: what it says, where each copy stands and why, and all that happened."""
-    story = ask(options, InboxExplain(message=message), InboxExplained)
-    if options.json:
+@click.argument("name", metavar="ID")
+@click.option("--agent", "is_agent", is_flag=True, help="ID is the name of an agent, even if it looks like an id.")
+@click.option("--full", is_flag=True, help="Show the whole body of a message.")
+def explain(options: Options, name: str, is_agent: bool, full: bool) -> None:
+    """Tell the story of message m12, ask a3, reminder r4, or of an agent by its name.
+
+    Where it stands, why what one might expect has not happened yet, and all that did.
+    """
+    story, also = converse(options, lambda client: _asked(client, name, is_agent=is_agent))
+    if isinstance(story, Explained):
+        print_json(explained_as_json(story)) if options.json else print_story(story, options)
+    elif options.json:
         print_json(story_as_json(story))
-        return
-    _print_head(story, options)
-    _print_body(story, full)
-    _print_copies(story, options)
-    _print_timeline(story, options)
+    else:
+        _print_head(story, options)
+        _print_body(story, full)
+        _print_copies(story, options)
+        _print_timeline(story, options)
+    if also:
+        note(f"there is an agent {name} too; `queenpost explain {name} --agent` tells its story")
+
+
+async def _asked(client: BrokerClient, name: str, *, is_agent: bool) -> tuple[InboxExplained | Explained, bool]:
+    """Ask for the story by the form of the id; says whether an agent goes by the same name."""
+    by_id = None if is_agent else _request_of(name)
+    if by_id is None:
+        return await client.call(AgentsExplain(agent=name), Explained), False
+    request, answer = by_id
+    try:
+        return await client.call(request, answer), _is_agent(client, name)
+    except Unknown:
+        if not _is_agent(client, name):
+            raise
+    return await client.call(AgentsExplain(agent=name), Explained), False
+
+
+def _is_agent(client: BrokerClient, name: str) -> bool:
+    """Say whether an agent is called like an id: its token lies in the home. Elsewhere nobody asks."""
+    with suppress(OSError):
+        return Home(Path(client.welcome.home)).agent_secret(name).exists()
+    return False
+
+
+def _request_of(name: str) -> tuple[Request, type[InboxExplained] | type[Explained]] | None:
+    if not re.fullmatch(r"[mar][1-9]\d*", name):
+        return None
+    match name[0]:
+        case "m":
+            return InboxExplain(message=name), InboxExplained
+        case "a":
+            return AsksExplain(ask=name), Explained
+        case _:
+            return RemindersExplain(reminder=name), Explained
 
 
 def story_as_json(story: InboxExplained) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def send(options: Options, to: str, body: str, reply_to: str | None, key: str | 
 
     The answer means accepted and on disk, not yet handled: `queenpost explain ID` tells how it goes on.
     """
-    request = InboxSend(to=to, body=_body(body), in_reply_to=reply_to, key=key or new_key())
+    request = InboxSend(to=to, body=body_of(body), in_reply_to=reply_to, key=key or new_key())
     sent = ask(options, request, InboxSent)
     if options.json:
         print_json(sent_as_json(sent))
@@ -42,7 +42,12 @@ def send(options: Options, to: str, body: str, reply_to: str | None, key: str | 
         warn(warning)
 
 
-def _body(word: str) -> str:
+def body_of(word: str) -> str:
+    """Give a text as it was typed, or stdin's for `-`.
+
+    Raises:
+        Invalid: it is empty, or no text.
+    """
     data = sys.stdin.buffer.read() if word == "-" else word.encode(errors="surrogateescape")
     try:
         text = data.decode()

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
+from console.cli.kinds import name_agents
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -25,6 +27,10 @@ class Options:
     token_file: Path | None = None
     """Another source of the credential than the files of the home; so is `token_fd`."""
     token_fd: int | None = None
+    broker: str | None = None
+    """Address of a broker that is reached by another way than its home: `wire.dialing`."""
+    ca: Path | None = None
+    """Authorities that may have signed the certificate of that broker; None are those of this machine."""
     json: bool = False
     absolute: bool = False
 
@@ -70,6 +76,7 @@ def command(
 
     def decorate(function: Callable[..., Any]) -> click.Command:
         made = click.command(name, cls=Command, **attributes)(common(pass_options(function)))
+        name_agents(made)
         if of is not None:
             of.add_command(made)
         return made
@@ -148,6 +155,21 @@ _COMMON = (
         callback=_remember,
     ),
     click.option(
+        "--broker",
+        metavar="ADDRESS",
+        help="A broker elsewhere: ssh://HOST[/HOME], tls://HOST:PORT or unix:/PATH. Else $QUEENPOST_BROKER.",
+        expose_value=False,
+        callback=_remember,
+    ),
+    click.option(
+        "--ca",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Who may have signed the broker's certificate; else this machine's authorities.",
+        expose_value=False,
+        callback=_remember,
+    ),
+    click.option(
         "--json",
         "json",
         is_flag=True,
@@ -164,4 +186,4 @@ _COMMON = (
     ),
 )
 
-COMMON_NAMES = frozenset({"home", "config", "as_", "token_file", "token_fd", "json", "absolute"})
+COMMON_NAMES = frozenset({"home", "config", "as_", "token_file", "token_fd", "broker", "ca", "json", "absolute"})

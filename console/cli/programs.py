@@ -30,16 +30,6 @@ def harness(options: Options, names: tuple[str, ...], takeover: bool) -> None:
     become("harness", *names, "--home", str(home.root), *(["--takeover"] if takeover else []))
 
 
-@command("mcp")
-@click.option("--agent", required=True, metavar="NAME", help="The agent whose tools these are.")
-def mcp(options: Options, agent: str) -> None:
-    """Serve the tools of agent NAME over stdio; for the configuration of an MCP client.
-
-    The client is the agent then: its mail is taken in attended turns, for as long as no harness works for it.
-    """
-    become("mcp_tools", "--agent", agent, "--home", str(home_of(options).root))
-
-
 def become(module: str, *arguments: str) -> None:
     """Turn this process into a program of ours. Does not return."""
     sys.stdout.flush()

@@ -52,6 +52,8 @@ async def _take(options: Options, name: str, most: int, wait_s: float) -> None:
     async with connected(options) as client, _attached(client, name):
         taken = await client.call(TurnsTake(max=most, wait_s=wait_s, call=new_key()), TurnsTaken)
         _show(options, name, taken.turn, taken.mail, taken.waiting)
+        if taken.open_asks:
+            note(f"asked before and not answered: `queenpost --as {name} asks --to-me` lists {len(taken.open_asks)}")
         # From here on the mail is in the caller's hands: a lost answer means that it may come twice.
         if taken.turn is not None:
             await client.call(TurnsClose(turn=taken.turn, outcome="completed"), TurnsClosed)
@@ -88,9 +90,14 @@ def _letter(mail: Mail, now_ms: int, absolute: bool) -> str:
         about.append(f"in reply to {mail.in_reply_to}")
     if mail.broadcast:
         about.append("to everyone")
+    if mail.about and mail.about.ask:
+        about.append(f"{_PARTS[mail.about.part or 'end']} {mail.about.ask}")
     if mail.attempt > 1:
         about.append(f"attempt {mail.attempt}: may already be handled in part")
     return f"{bold(mail.id)}  {dim(' · '.join(about))}\n{safe(mail.body)}"
+
+
+_PARTS = {"question": "asks", "answer": "answers", "end": "ends"}
 
 
 def mail_as_json(mail: Mail) -> dict[str, Any]:
@@ -104,4 +111,5 @@ def mail_as_json(mail: Mail) -> dict[str, Any]:
         "sent_at": iso(mail.sent_at_ms),
         "broadcast": mail.broadcast,
         "attempt": mail.attempt,
+        **({"about": mail.about.model_dump(exclude_defaults=True)} if mail.about else {}),
     }

@@ -30,17 +30,34 @@ COMMANDS: dict[str, Entry] = {
     "down": Entry("up:down", "Fleet", "Stop a fleet that `up` runs."),
     "status": Entry("status:status", "Fleet", "Show the agents, their mail and the account."),
     "apply": Entry("apply:apply", "Fleet", "Make an edited queenpost.toml true."),
+    "doctor": Entry("doctor:doctor", "Fleet", "Check that all works, and say what mends it."),
     "logs": Entry("logs:logs", "Fleet", "Read what the programs of the fleet did."),
+    "stats": Entry("stats:stats", "Fleet", "Count what the broker did."),
+    "freeze": Entry("freeze:freeze", "Fleet", "Stop agents at once; works with a hung broker."),
+    "thaw": Entry("freeze:thaw", "Fleet", "End a freeze."),
+    "backup": Entry("backup:backup", "Fleet", "Copy the database while everything goes on."),
+    "restore": Entry("backup:restore", "Fleet", "Put a backup in place of the database."),
     "demo": Entry("demo:demo", "Fleet", "See a fleet at work, without keys or services."),
     "send": Entry("inbox:send", "Mail", "Send a message."),
     "inbox": Entry("inbox:inbox", "Mail", "List the mail of the operator or of an agent."),
     "recv": Entry("recv:recv", "Mail", "Take an agent's mail, once."),
-    "explain": Entry("explain:explain", "Mail", "Tell the whole story of a message."),
+    "explain": Entry("explain:explain", "Mail", "Tell the story of a message, agent, ask or reminder."),
+    "thread": Entry("thread:thread", "Mail", "Show a conversation as a tree."),
+    "search": Entry("search:search", "Mail", "Find messages by words."),
+    "remind": Entry("reminders:remind", "Mail", "Send mail at a later time."),
+    "reminders": Entry("reminders:reminders", "Mail", "List reminders, take back, try again."),
+    "ask": Entry("asks:ask", "Mail", "Put a question to an agent."),
+    "asks": Entry("asks:asks", "Mail", "List open asks; withdraw them."),
+    "answer": Entry("asks:answer", "Mail", "Answer an ask."),
     "dead": Entry("dead:dead", "Mail", "List, requeue or discard dead letters."),
+    "held": Entry("held:held", "Mail", "List, release or discard held mail."),
+    "recall": Entry("recall:recall", "Mail", "Take back mail that nobody has leased."),
     "agent": Entry("agents:agent", "Agents", "Add, list, show, pause, resume, remove agents."),
     "broker": Entry("programs:broker", "Programs", "Run the broker alone."),
     "harness": Entry("programs:harness", "Programs", "Run the harness alone."),
-    "mcp": Entry("programs:mcp", "Programs", "Serve an agent's MCP tools over stdio."),
+    "mcp": Entry("mcp:mcp", "Programs", "Serve an agent's MCP tools; make them known to a client."),
+    "link": Entry("link:link", "Programs", "Join stdin and stdout to the broker, for ssh."),
+    "completion": Entry("completion:completion", "Programs", "Make a shell complete commands and names."),
 }
 """In the order in which `queenpost --help` lists them."""
 
@@ -103,7 +120,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
 EPILOG = """\
 Exit codes: 0 done, 1 refused (stderr says why), 2 usage, 3 another broker runs on this home.
 
-Completion: eval "$(_QUEENPOST_COMPLETE=bash_source queenpost)", or zsh_source, fish_source.
+Completion: eval "$(queenpost completion bash)", or zsh, fish.
 """
 
 

@@ -21,6 +21,7 @@ STATE_COLOURS = {
     "waiting_permission": "yellow",
     "parked": "yellow",
     "paused": "yellow",
+    "frozen": "cyan",
     "held": "yellow",
     "expired": "yellow",
     "deaf": "red",

@@ -29,6 +29,8 @@ def status(options: Options) -> None:
     print_agents(fleet.agents, fleet.server_time_ms, absolute=options.absolute)
     click.echo()
     _print_account(fleet)
+    if fleet.frozen:
+        click.echo(coloured("frozen", f"FROZEN   everybody, who comes later too{dim('  (queenpost thaw)')}"))
     for warning in fleet.warnings:
         warn(warning)
 
@@ -44,12 +46,14 @@ def fleet_as_json(fleet: FleetState) -> dict[str, Any]:
         "agents": [agent_as_json(agent) for agent in fleet.agents],
         "account": fleet.account.model_dump(),
         "operator_mail": fleet.operator_mail,
+        "open_asks": fleet.open_asks,
+        "frozen": fleet.frozen,
         "warnings": fleet.warnings,
     }
 
 
 def agent_as_json(agent: AgentSummary) -> dict[str, Any]:
-    """Give one agent in its stable shape. Asks, tokens and cost are null until something counts them."""
+    """Give one agent in its stable shape. Tokens and cost are null until something counts them."""
     return {
         "name": agent.name,
         "role": agent.role,
@@ -58,7 +62,7 @@ def agent_as_json(agent: AgentSummary) -> dict[str, Any]:
         "state": agent.state,
         "reason": agent.reason,
         "mail": {"ready": agent.ready, "leased": agent.leased, "held": agent.held, "dead": agent.dead},
-        "open_asks": None,
+        "open_asks": agent.open_asks,
         "last_turn": _turn_as_json(agent.last_turn),
         "tokens_today": None,
         "cost_usd_today": None,
@@ -90,14 +94,14 @@ def print_agents(agents: list[AgentSummary], now_ms: int, *, absolute: bool) -> 
             agent.role,
             agent.backend,
             coloured(agent.state),
-            *(_count(number) for number in (agent.ready, agent.leased, agent.held, agent.dead)),
+            *(_count(number) for number in (agent.ready, agent.leased, agent.held, agent.dead, agent.open_asks)),
             _turn_words(agent.last_turn, now_ms, absolute=absolute),
             one_line(agent.reason, 60),
         ]
         for agent in agents
     ]
-    headings = ["AGENT", "ROLE", "BACKEND", "STATE", "WAITING", "IN TURN", "HELD", "DEAD", "LAST TURN", ""]
-    print_table(headings, rows, right=[4, 5, 6, 7])
+    headings = ["AGENT", "ROLE", "BACKEND", "STATE", "WAITING", "IN TURN", "HELD", "DEAD", "ASKS", "LAST TURN", ""]
+    print_table(headings, rows, right=[4, 5, 6, 7, 8])
 
 
 def _count(number: int) -> str:
@@ -119,6 +123,9 @@ def _print_account(fleet: FleetState) -> None:
     unread = fleet.operator_mail
     hint = dim("  (queenpost inbox)") if unread else ""
     click.echo(f"{bold('MAILBOX')}  {unread or 'nothing'} unread for the operator{hint}")
+    if fleet.open_asks:
+        waits = "waits" if fleet.open_asks == 1 else "wait"
+        click.echo(f"{bold('ASKS')}     {fleet.open_asks} {waits} for your answer{dim('  (queenpost asks --to-me)')}")
 
 
 def account_line(account: Account) -> str:

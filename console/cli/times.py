@@ -1,7 +1,9 @@
 """Instants in words for people, in ISO UTC for programs. Pure."""
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 
+_UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days"}
 _STEPS = ((60_000, 1000, "s"), (3_600_000, 60_000, "min"), (86_400_000, 3_600_000, "h"))
 
 
@@ -18,10 +20,18 @@ def maybe_iso(at_ms: int | None) -> str | None:
 
 def span(duration_ms: int) -> str:
     """Say a duration in its largest unit: `42 s`, `3 min`, `5 h`, `2 d`."""
-    for below, unit_ms, unit in _STEPS:
-        if duration_ms < below:
-            return f"{duration_ms // unit_ms} {unit}"
-    return f"{duration_ms // 86_400_000} d"
+    unit_ms, unit = _unit(duration_ms)
+    return f"{duration_ms // unit_ms} {unit}"
+
+
+def _unit(duration_ms: int) -> tuple[int, str]:
+    return next(((unit_ms, unit) for below, unit_ms, unit in _STEPS if duration_ms < below), (86_400_000, "d"))
+
+
+def ahead(duration_ms: int) -> str:
+    """Say how long something still takes, to the nearest unit: what was set for ten minutes is not `9 min` at once."""
+    unit_ms, _ = _unit(duration_ms)
+    return span((duration_ms + unit_ms // 2) // unit_ms * unit_ms)
 
 
 def ago(at_ms: int, now_ms: int, *, absolute: bool = False) -> str:
@@ -31,7 +41,7 @@ def ago(at_ms: int, now_ms: int, *, absolute: bool = False) -> str:
     elapsed_ms = now_ms - at_ms
     if abs(elapsed_ms) < 1000:
         return "now"
-    return f"{span(elapsed_ms)} ago" if elapsed_ms > 0 else f"in {span(-elapsed_ms)}"
+    return f"{span(elapsed_ms)} ago" if elapsed_ms > 0 else f"in {ahead(-elapsed_ms)}"
 
 
 def moment(at_ms: int, since_ms: int, *, absolute: bool = False) -> str:
@@ -46,3 +56,17 @@ def moment(at_ms: int, since_ms: int, *, absolute: bool = False) -> str:
         return f"+{minutes} min {seconds:02} s"
     hours, minutes = divmod(minutes, 60)
     return f"+{hours} h {minutes:02} min"
+
+
+def instant(text: str, now: datetime) -> datetime:
+    """Read `10m` (that long ago) or an ISO time, in UTC; one without a zone is local.
+
+    Raises:
+        ValueError: neither; says what would do.
+    """
+    try:
+        if match := re.fullmatch(r"(\d{1,6})\s*(s|m|min|h|d)", text.strip()):
+            return now - timedelta(**{_UNITS[match[2]]: int(match[1])})
+        return datetime.fromisoformat(text.strip()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{text!r} is no time; say 10m, 2h, 1d or 2030-01-31T12:00") from None

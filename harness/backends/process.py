@@ -19,8 +19,8 @@ import anyio
 from harness.backends.protocol import Began, Ended, Event, NotStartedError, Output, Stream
 from wire.logs import get_logger
 
-GRACE_S = 2.0
-"""Between SIGTERM and SIGKILL."""
+GRACE_S = 1.0
+"""Between SIGTERM and SIGKILL. A freeze promises that nothing runs 2 s later: half a second to notice, one to end."""
 
 DRAIN_S = 1.0
 """How long output is awaited that was written just before the exit."""

@@ -46,6 +46,7 @@ class Fleet:
             async with anyio.create_task_group() as self._tasks:
                 await self._host_all()
                 self._tasks.start_soon(self._follow, pushes)
+                self._tasks.start_soon(self._house.freezing.watch, self._freeze)
                 for keeper in list(self.keepers.values()):
                     await keeper.settled.wait()
                 self.nobody = bool(self._names) and not self.hosted
@@ -76,6 +77,11 @@ class Fleet:
                 self.keepers[name] = Keeper(name, self._house)
                 self._tasks.start_soon(self.keepers[name].run, name=f"keeper of {name}")
 
+    def _freeze(self) -> None:
+        for name, keeper in self.keepers.items():
+            if self._house.freezing.holds(name):
+                keeper.freeze()
+
     async def _follow(self, pushes: MemoryObjectReceiveStream[Push]) -> None:
         async for push in pushes:
             try:
@@ -95,6 +101,9 @@ class Fleet:
                 await self._host_all()
                 for every in list(self.keepers.values()):
                     await every.refresh()
+            case "turn_revoked" if push.data.get("frozen"):
+                if keeper is not None and push.data.get("turn") == keeper.turn:
+                    keeper.freeze()
             case "turn_revoked":
                 if keeper is not None and push.data.get("instance", self._house.instance) == self._house.instance:
                     keeper.fence("the broker gave the agent to another instance")

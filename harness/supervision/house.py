@@ -10,6 +10,7 @@ from harness.backends.choose import backend_for
 from harness.backends.protocol import Backend
 from harness.backends.seat import Seat
 from harness.checkpoints import Checkpoint, go_on
+from harness.freezing import Freezing
 from mcp_tools.bearers import Bearers
 from wire.clock import Clock, SystemClock
 from wire.fleet import Push
@@ -40,6 +41,7 @@ class House:
     instance: str
     """Random, in memory only: under this name the broker knows whose turns are ours."""
     mcp_url: Callable[[], str]
+    freezing: Freezing
     takeover: bool = False
     """Whoever started us has reaped the harness before us."""
     bearers: Bearers = field(default_factory=Bearers)

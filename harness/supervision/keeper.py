@@ -58,6 +58,11 @@ class Keeper:
         self._news = anyio.Event()
         """Set and replaced when the agent may have changed; `_has_news` keeps what nobody waited for."""
 
+    @property
+    def turn(self) -> str | None:
+        """The turn that is open now."""
+        return self._desk.open.id if self._desk and self._desk.open else None
+
     async def run(self) -> None:
         """Host the agent until told to stop."""
         with bind(agent=self.agent):
@@ -147,6 +152,7 @@ class Keeper:
                 self._workspace,
                 attached.settings,
                 self._house.clock,
+                self._house.freezing,
                 secrets=seat.secrets,
                 checkpoint=self._house.checkpoint,
             )
@@ -242,6 +248,11 @@ class Keeper:
         self.held = False
         if self._loop is not None:
             self._loop.lose(reason)
+
+    def freeze(self) -> None:
+        """The operator froze the agent: end its program and stay attached; the loop waits for the thaw."""
+        if self._loop is not None:
+            self._loop.freeze()
 
     def restart_loop(self) -> None:
         """The broker sees mail and nobody waiting for it: the loop is stuck, unless it said that it rests."""

@@ -14,7 +14,7 @@ from broker.store.tx import Row, Tx
 from tests.fakes.broker import LocalBroker, short_home
 from tests.scenarios.fleet import settled, until
 from wire.clock import FakeClock
-from wire.errors import Full, Stale
+from wire.errors import Full, Stale, Unknown
 from wire.home import Home
 from wire.inbox import InboxList, InboxListed
 from wire.turns import LEASE_MS, Turn, TurnsOpened, TurnsRenew, TurnsRenewed, TurnsResume
@@ -262,6 +262,27 @@ async def test_a_disk_that_is_nearly_full_admits_only_what_makes_room(
         monkeypatch.setattr(timekeeper, "shutil", shutil)
         await fleet.keeper.round()
         assert (await alice.send("bob")).state == "queued"
+
+
+# ---- retention
+
+
+async def test_what_ended_long_ago_is_deleted_in_the_course_of_an_hour(home: Home, clock: FakeClock) -> None:
+    """DESIGN 5.19: not before, with the settings that are applied; the account still adds up."""
+    async with LocalBroker(home, clock=clock) as fleet:
+        await fleet.add("bob")
+        bob = await fleet.worker("bob")
+        sent = await fleet.send("bob")
+        await bob.close((await bob.opened()).id)
+        for days in (29, 2):
+            clock.advance(days * 24 * 3_600_000)
+            before = (await fleet.status()).account
+            assert await fleet.state_of(sent.id) == "handled"
+            await fleet.keeper.round()
+        with pytest.raises(Unknown):
+            await fleet.explain(sent.id)
+        assert (await fleet.status()).account == before
+        assert (before.accepted, before.handled, before.lost) == (1, 1, 0)
 
 
 # ---- defects

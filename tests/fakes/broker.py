@@ -21,7 +21,7 @@ from typing import Any, Self, cast
 from unittest import mock
 
 import anyio
-from anyio.abc import Process, TaskGroup
+from anyio.abc import ByteStream, Process, TaskGroup
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from broker import app
@@ -181,11 +181,16 @@ class Fleet:
 
     async def raw(self, secret: Path | None = None) -> "RawLine":
         """Connect without a client in between; with a secret, the hello is said and answered."""
-        raw = RawLine(await anyio.connect_unix(self.home.socket))
-        self._open.push_async_callback(raw.aclose)
+        raw = self.kept(await anyio.connect_unix(self.home.socket))
         if secret is not None:
             answer = await raw.hello(self.token(secret))
             assert "principal" in answer, answer
+        return raw
+
+    def kept(self, stream: ByteStream) -> "RawLine":
+        """Make a line of a connection and leave it with the fleet."""
+        raw = RawLine(stream)
+        self._open.push_async_callback(raw.aclose)
         return raw
 
     async def send(self, to: str, body: str = "hello", *, key: str | None = None) -> inbox.InboxSent:
@@ -276,8 +281,8 @@ class LocalBroker(Fleet):
             return self.keeper
 
         @asynccontextmanager
-        async def listening(office: Office, path: Path) -> AsyncGenerator[Server]:
-            async with edge.listening(office, path) as self.server:
+        async def listening(office: Office, path: Path, user_group: int | None) -> AsyncGenerator[Server]:
+            async with edge.listening(office, path, user_group) as self.server:
                 yield self.server
 
         with mock.patch.multiple(app, Timekeeper=timekeeper, listening=listening):

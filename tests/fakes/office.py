@@ -9,20 +9,32 @@ With `.call` it is only made, so that several can share one commit:
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import Any, TypeVar
 
-from broker.services import agents, apply, credentials, holders, inbox, letters, settling, turns, wakeups
+from broker.services import (
+    agents,
+    apply,
+    credentials,
+    holders,
+    inbox,
+    letters,
+    recall,
+    settling,
+    turns,
+    wakeups,
+)
 from broker.services.callers import OPERATOR, Caller, Rules
 from broker.services.replies import once
 from broker.store.database import Database, memory_database, open_database
-from broker.store.group import Batch, Command, Group, Job, Outcome, Ticket, Withdrawal
+from broker.store.group import Batch, Command, Group, Job, Withdrawal
 from broker.store.readers import Reader, Readers
 from broker.store.tx import Effects, Row, SqlValue, Tx
+from tests.fakes.verbs import Act, Call
 from wire import agents as wire_agents
 from wire import inbox as wire_inbox
+from wire import letters as wire_letters
 from wire import turns as wire_turns
 from wire.clock import FakeClock
 from wire.fleet import Change
@@ -30,7 +42,6 @@ from wire.model import Mutation, Result
 from wire.settings import AgentSettings, Limits, Settings
 
 T = TypeVar("T")
-P = ParamSpec("P")
 M = TypeVar("M", bound=Mutation)
 R = TypeVar("R", bound=Result)
 
@@ -46,87 +57,6 @@ def by_token(name: str) -> Caller:
 def kept(act: Callable[[Tx, Caller, M], R], caller: Caller, request: M, result: type[R]) -> Command[R]:
     """Make a command whose key makes it repeatable."""
     return lambda tx: once(tx, caller, request, result, lambda: act(tx, caller, request))
-
-
-class Call(Generic[T]):
-    """A command on its way through an office, and how it ended."""
-
-    def __init__(self, office: "FakeOffice", command: Command[T]) -> None:
-        self.outcome: Outcome[T] | None = None
-        """None until it was committed; a parked one, until it was settled."""
-        self.statements = 0
-        """How many its last run issued."""
-        self._office = office
-        self._command = command
-        self.submission: Job[Any] = Job(self._run, self._settle)
-
-    def parked(self, agent: str, wait_s: float) -> "Call[T]":
-        """Make it wait for mail of an agent, for so long from now at most."""
-        until_ms = self._office.clock.now_ms() + int(wait_s * 1000)
-        self.submission = Ticket(self._run, self._settle, agent, until_ms)
-        return self
-
-    @property
-    def waits(self) -> bool:
-        """Say whether it is still parked."""
-        return self.outcome is None
-
-    def get(self) -> T:
-        """Give its value.
-
-        Raises:
-            QueenpostError: it was refused.
-        """
-        assert self.outcome is not None, "it is still parked, or was never committed"
-        return self.outcome.get()
-
-    def withdraw(self) -> None:
-        """Wait no longer."""
-        assert isinstance(self.submission, Ticket)
-        self._office.submit(Withdrawal(self.submission))
-
-    def _run(self, tx: Tx) -> T:
-        try:
-            return self._command(tx)
-        finally:
-            self.statements = tx.statements
-
-    def _settle(self, outcome: Outcome[Any]) -> None:
-        assert self.outcome is None, "a job is settled once"
-        self.outcome = outcome
-
-
-class Verb(Generic[P, T]):
-    """One act of an office: called, it is committed at once."""
-
-    def __init__(self, office: "FakeOffice", make: Callable[P, Command[T]]) -> None:
-        self._office = office
-        self._make = make
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Commit it alone and give its value, or raise what it was refused with."""
-        call = self.call(*args, **kwargs)
-        self._office.commit(call)
-        return call.get()
-
-    def call(self, *args: P.args, **kwargs: P.kwargs) -> Call[T]:
-        """Make it, to be committed later."""
-        return Call(self._office, self._make(*args, **kwargs))
-
-
-class Act(Generic[P, T]):
-    """Turns a method that makes a command into a `Verb`."""
-
-    def __init__(self, make: "Callable[Concatenate[FakeOffice, P], Command[T]]") -> None:
-        self._make: Callable[..., Command[T]] = make
-        self.__doc__ = make.__doc__
-
-    @overload
-    def __get__(self, office: None, owner: type) -> "Act[P, T]": ...
-    @overload
-    def __get__(self, office: "FakeOffice", owner: type) -> Verb[P, T]: ...
-    def __get__(self, office: "FakeOffice | None", owner: type) -> "Act[P, T] | Verb[P, T]":
-        return self if office is None else Verb(office, partial(self._make, office))
 
 
 class FakeOffice:
@@ -346,7 +276,7 @@ class FakeOffice:
             missing = {name for name in settings.agents if f"agent:{name}" not in known}
             tokens = {name: credentials.digest_of(f"token of {name}") for name in missing}
             changes = apply.apply(tx, OPERATOR_CALLER, settings, tokens)
-            self.rules = Rules(settings.limits, self.rules.disk_free_bytes)
+            self.rules = Rules(settings.limits, self.rules.disk_free_bytes, settings.retention)
             return changes
 
         return command
@@ -409,6 +339,27 @@ class FakeOffice:
         """Take dead letters off the list."""
         request = wire_inbox.InboxDiscard(key=key or self.key(), ids=list(ids), recipient=recipient)
         return kept(letters.discard, OPERATOR_CALLER, request, wire_inbox.InboxChanged)
+
+    @Act
+    def release(
+        self, *ids: str, recipient: str | None = None, key: str | None = None
+    ) -> Command[wire_inbox.InboxChanged]:
+        """Let held mail go on."""
+        request = wire_letters.InboxRelease(key=key or self.key(), ids=list(ids), recipient=recipient)
+        return kept(letters.release, OPERATOR_CALLER, request, wire_inbox.InboxChanged)
+
+    @Act
+    def recall(
+        self, caller: Caller, message: str, *, descendants: bool = False, key: str | None = None
+    ) -> Command[wire_letters.InboxRecalled]:
+        """See `recall.recall`; the key makes it repeatable."""
+        request = wire_letters.InboxRecall(key=key or self.key(), message=message, descendants=descendants)
+        return kept(recall.recall, caller, request, wire_letters.InboxRecalled)
+
+    def held(self) -> dict[str, str]:
+        """Give every held copy, as `message/recipient`, with the reason."""
+        rows = self.rows("SELECT message, recipient, reason FROM deliveries WHERE state = 'held' ORDER BY id")
+        return {f"m{row['message']}/{row['recipient']}": row["reason"] for row in rows}
 
     # --- turns --------------------------------------------------------------------------------------
 

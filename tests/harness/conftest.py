@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from harness.desk import HarnessDesk
+from harness.freezing import Freezing
 from harness.post import Post
 from harness.reporting import Reporter
 from harness.turn_loop import Hosted, TurnLoop
@@ -106,5 +107,6 @@ async def set_stage(home: Home, office: PostOffice, backend: FakeBackend, fields
         await anyio.lowlevel.checkpoint()
 
     desk = HarnessDesk(post, attached.role)
-    hosted = Hosted(post, backend, desk, Reporter(post), workspace, settings, FakeClock(), sleep=sleep)
+    freezing = Freezing(home.frozen)
+    hosted = Hosted(post, backend, desk, Reporter(post), workspace, settings, FakeClock(), freezing, sleep=sleep)
     return Stage(office, box, backend, hosted, TurnLoop(hosted), sleeps)

@@ -7,11 +7,13 @@ import pytest
 from harness import prompting
 from harness.prompting import MAX_ROLE_PROMPT_BYTES, compose, finish_now, nothing_more, read_role_prompt
 from wire.agents import AgentsWho, Peer
-from wire.inbox import EarlierSend, Mail
+from wire.asks import OpenAsk
+from wire.inbox import About, EarlierSend, Mail
 from wire.settings import Role
 from wire.turns import Turn
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "prompts"
+DEADLINE_MS = 1_800_000_000_000
 STATE = Path("/fleet/agents/alice/state")
 
 
@@ -36,11 +38,17 @@ def turn(*messages: Mail, waiting: int = 0) -> Turn:
     return Turn(id="t1", mail=list(messages), waiting=waiting)
 
 
+def asked(number: int, excerpt: str, **fields: object) -> OpenAsk:
+    """Something that was asked before."""
+    given = {"id": f"a{number}", "asker": "bob", "kind": "question", "deadline_at_ms": DEADLINE_MS}
+    return OpenAsk.model_validate({**given, "excerpt": excerpt, **fields})
+
+
 @pytest.fixture
 def fixed_boundary(monkeypatch: pytest.MonkeyPatch) -> None:
     """Random otherwise."""
 
-    def drawn(_: object) -> str:
+    def drawn(*_: object) -> str:
         return "0123456789ab"
 
     monkeypatch.setattr(prompting, "draw_boundary", drawn)
@@ -58,6 +66,25 @@ PROMPTS = {
         who(),
         "",
     ),
+    "open-asks": (
+        turn(
+            mail(
+                1,
+                sender="bob",
+                kind="peer",
+                about=About(
+                    ask="a5",
+                    part="question",
+                    ask_kind="question",
+                    options=["left", "right"],
+                    deadline_at_ms=DEADLINE_MS,
+                ),
+            ),
+            waiting=3,
+        ).model_copy(update={"open_asks": [asked(3, "Which\npump?"), asked(4, "Bash: rm -r x", kind="permission")]}),
+        who(),
+        "",
+    ),
     "manager": (turn(mail(1, sender="operator", kind="operator")), who("manager", "manager", peers=2), ""),
     "role-prompt": (turn(mail()), who(), "You review code. You are brief.\n"),
 }
@@ -66,7 +93,7 @@ PROMPTS = {
 @pytest.mark.parametrize("name", PROMPTS)
 @pytest.mark.usefixtures("fixed_boundary")
 def test_the_wake_prompt_is_as_pinned(name: str) -> None:
-    """[H18] [H03]: a changed word is a decision; who, from whom, kind, reply-to, attempt, what is left."""
+    """[H18] [H03] [H08]: a changed word is a decision; who, from whom, kind, reply-to, attempt, what is left."""
     opened, somebody, role_prompt = PROMPTS[name]
     text = compose(opened, somebody, state=STATE, role_prompt=role_prompt) + "\n"
     assert text == (GOLDEN / f"{name}.md").read_text(encoding="utf-8")

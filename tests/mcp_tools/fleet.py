@@ -160,7 +160,8 @@ class RawClient:
         assert self.process.stdin is not None
         await self.process.stdin.aclose()
 
-    async def _shake_hands(self) -> None:
+    async def shake_hands(self) -> None:
+        """Do the handshake of an era that has one."""
         if self.era == "auto":
             return
         client = {"name": "t", "version": "0"}
@@ -176,7 +177,7 @@ async def raw_client(fleet: Fleet, agent: str, era: Era = "auto") -> AsyncGenera
     async with await anyio.open_process(fleet.command(agent), stdin=PIPE, stdout=PIPE, stderr=PIPE) as process:
         assert process.stdout is not None
         client = RawClient(process, era, BufferedByteReceiveStream(process.stdout))
-        await client._shake_hands()  # pyright: ignore[reportPrivateUsage]  # its maker
+        await client.shake_hands()
         try:
             yield client
         finally:

@@ -1,5 +1,6 @@
 """The desk of a plain client, against a broker that answers by script over a real socket."""
 
+import os
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,12 +10,14 @@ import anyio
 import pytest
 
 from mcp_tools import attended
-from mcp_tools.attended import AttendedDesk
+from mcp_tools.attended import AttendedDesk, attend
 from mcp_tools.desk import Received
-from mcp_tools.stdio import attend
+from mcp_tools.presence import SILENT_MS, Presence
+from mcp_tools.session_note import SessionNote
 from tests.fakes.desk import letter
 from tests.fakes.link import FakeBroker
 from wire.agents import AgentsAttached, AgentsChanged, AgentsWho, AgentsWhoami
+from wire.clock import FakeClock
 from wire.errors import Conflict, Denied, Stale
 from wire.fleet import Cancelled, Push
 from wire.inbox import InboxPeeked, Mail
@@ -352,3 +355,127 @@ async def test_the_open_turn_is_renewed_until_it_has_ended(broker: FakeBroker, m
         broker.seen()
         await look(desk, wait_s=5)
         assert "done" not in await broker.next("turns.take")
+
+
+# --- over HTTP ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Time, moved by hand."""
+    return FakeClock()
+
+
+@pytest.fixture
+async def over_http(
+    broker: FakeBroker, clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncGenerator[AttendedDesk]:
+    """Be alice over HTTP, looked after a hundred times a second."""
+    monkeypatch.setattr(attended, "RENEW_EVERY_S", 0.01)
+    presence = Presence(clock, tmp_path / "touched")
+    with anyio.fail_after(10):
+        async with attend(broker.path, "alice", lambda: "t" * 32, presence=presence) as desk:
+            yield desk
+
+
+async def test_over_http_waiting_acks_nothing(broker: FakeBroker, over_http: AttendedDesk) -> None:
+    """Spec (DESIGN 5.4): on stdio only; done=ID works everywhere."""
+    hands_over(broker, letter(1), letter(2))
+    await over_http.written(await look(over_http))
+    await look(over_http, wait_s=5)
+    await look(over_http, wait_s=5, done="m1")
+    assert [frame.get("done") for frame in of(broker, "turns.take")] == [None, None, "m1"]
+
+
+async def test_a_client_that_is_silent_for_half_an_hour_is_given_up(
+    broker: FakeBroker, over_http: AttendedDesk, clock: FakeClock
+) -> None:
+    """Spec (DESIGN 5.4): renewed until then; detaching gives the mail back, and the next recv attaches anew."""
+    hands_over(broker, letter(1))
+    await over_http.written(await look(over_http))
+    clock.advance(SILENT_MS - 1)
+    await broker.next("turns.renew")
+    await broker.next("turns.renew")
+    clock.advance(1)
+    assert (await broker.next("agents.detach"))["agent"] == "alice"
+    await look(over_http)
+    assert await broker.next("agents.attach")
+
+
+@pytest.mark.parametrize("sign", ["a tool call", "a hook"])
+async def test_every_sign_of_life_starts_the_half_hour_anew(
+    broker: FakeBroker, over_http: AttendedDesk, clock: FakeClock, tmp_path: Path, sign: str
+) -> None:
+    """Spec (DESIGN 5.4): tool calls and hooks."""
+    hands_over(broker, letter(1))
+    await look(over_http)
+    clock.advance(SILENT_MS - 1)
+    if sign == "a hook":
+        (tmp_path / "touched").touch()
+        await broker.next("turns.renew")
+        await broker.next("turns.renew")
+    else:
+        await all_answered(over_http)
+    clock.advance(SILENT_MS - 1)
+    broker.seen()
+    await broker.next("turns.renew")
+    await broker.next("turns.renew")
+    assert not of(broker, "agents.detach")
+
+
+async def test_a_client_that_waits_for_mail_is_not_silent(
+    broker: FakeBroker, over_http: AttendedDesk, clock: FakeClock
+) -> None:
+    """Ours: its request is open; the half hour begins when it ends."""
+    hands_over(broker, letter(1))
+    await look(over_http)
+    del broker.answers["turns.take"]
+    async with anyio.create_task_group() as group:
+        group.start_soon(lambda: look(over_http, wait_s=180))
+        await broker.next("turns.take")
+        parked = await broker.next("turns.take")
+        clock.advance(2 * SILENT_MS)
+        await broker.next("turns.renew")
+        await broker.next("turns.renew")
+        await broker.reply(parked, taken())
+    clock.advance(SILENT_MS)
+    assert await broker.next("agents.detach")
+
+
+async def test_an_agent_is_given_up_once_the_broker_is_there_to_hear_it(
+    broker: FakeBroker, over_http: AttendedDesk, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ours: tried again until it was heard."""
+    monkeypatch.setattr(attended, "LEAVE_S", 0.01)
+    hands_over(broker, letter(1))
+    await look(over_http)
+    del broker.answers["agents.detach"]
+    clock.advance(SILENT_MS)
+    await broker.next("agents.detach")
+    broker.answers["agents.detach"] = lambda _: AgentsChanged(agent="alice", changed=True)
+    await broker.next("agents.detach")
+    await look(over_http)
+    assert await broker.next("agents.attach")
+
+
+# --- the note for hooks -----------------------------------------------------------------------------------
+
+
+async def test_whose_client_has_the_mail_is_noted_while_it_has_it(broker: FakeBroker, tmp_path: Path) -> None:
+    """Ours: hooks of another window of the same client leave its mail alone."""
+    path = tmp_path / "session-alice"
+    async with attend(broker.path, "alice", lambda: "t" * 32, note=SessionNote(path)) as desk:
+        assert not path.exists()
+        await look(desk)
+        assert path.read_text().split() == [str(os.getpid()), str(os.getppid())]
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert not path.exists()
+
+
+async def test_the_note_of_another_one_is_not_removed(broker: FakeBroker, tmp_path: Path) -> None:
+    """Ours: it got the agent meanwhile."""
+    path = tmp_path / "session-alice"
+    async with attend(broker.path, "alice", lambda: "t" * 32, note=SessionNote(path)) as desk:
+        await look(desk)
+        path.write_text("1 2\n")
+    assert path.read_text() == "1 2\n"

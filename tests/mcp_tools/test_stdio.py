@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from subprocess import PIPE, run
 
@@ -15,9 +16,10 @@ from mcp import Client
 from tests.mcp_tools.conftest import Era
 from tests.mcp_tools.fleet import MODERN, Fleet, RawClient, raw_client, running_broker, running_fleet
 from tests.mcp_tools.reading import framed, text_of
-from wire.agents import AgentsAttach, AgentsAttached
-from wire.client import BrokerClient, new_instance
+from wire.agents import AgentsAdd, AgentsAdded, AgentsAttach, AgentsAttached, AgentsChanged, AgentsRemove
+from wire.client import BrokerClient, new_instance, new_key
 from wire.private_files import read_secret
+from wire.settings import AgentSettings
 
 TAKE = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "recv", "_meta": MODERN}}
 OTHER: dict[Era, Era] = {"legacy": "auto", "auto": "legacy"}
@@ -178,6 +180,61 @@ async def test_an_answer_acks_its_question(fleet: Fleet, alice: str) -> None:
             await client.call("send", to="operator", body="done with two", in_reply_to=second)
             assert await fleet.state(second) == "handled"
             assert await fleet.state(first) == "in_turn"
+
+
+@pytest.mark.parametrize("tool", ["recv", "recv_batch"])
+async def test_done_acks_all_up_to_that_message(fleet: Fleet, alice: str, era: Era, tool: str) -> None:
+    """Spec (DESIGN 5.4): all handed over up to it, nothing behind it; and a second time it changes nothing."""
+    mail = [await fleet.send(alice, str(number)) for number in range(3)]
+    with anyio.fail_after(15):
+        async with raw_client(fleet, alice, era) as client:
+            await client.call("recv_batch")
+            assert await client.call(tool, done=mail[1]) == "(empty)"
+            assert [await fleet.state(message) for message in mail] == ["handled", "handled", "in_turn"]
+            assert await client.call(tool, done=mail[1]) == "(empty)"
+            assert await fleet.state(mail[2]) == "in_turn"
+        await fleet.reaches(mail[2], "queued")
+
+
+async def test_an_answer_to_an_ask_acks_the_mail_that_put_it(fleet: Fleet, alice: str, bob: str, era: Era) -> None:
+    """[H08] Spec (DESIGN 5.4): as a send with in_reply_to does for a letter."""
+    other = await fleet.send(alice, "first")
+    with anyio.fail_after(15):
+        async with raw_client(fleet, alice, era) as client, raw_client(fleet, bob) as asker:
+            await asker.call("ask", question="which branch?", to=alice)
+            letter, question = framed(await client.call("recv_batch"))
+            await client.call("answer", id=question.attributes["ask"], answer="main")
+            assert await fleet.state(question.attributes["id"]) == "handled"
+            assert letter.attributes["id"] == other
+            assert await fleet.state(other) == "in_turn"
+
+
+async def test_the_manager_pauses_an_agent_until_it_is_resumed(fleet: Fleet, alice: str, era: Era) -> None:
+    """DESIGN 10: through the broker's own ops, with its words for the state; mail collects meanwhile."""
+    with anyio.fail_after(15):
+        async with managed(fleet) as boss, raw_client(fleet, boss, era) as manager, raw_client(fleet, alice) as agent:
+            assert (await manager.call("pause_agent", name=alice)).startswith(f"{alice}: paused, no mail")
+            assert (await manager.call("pause_agent", name=alice)).endswith(f"({alice} was paused already)")
+            await manager.call("send", to=alice, body="later")
+            assert f"{alice}: paused, 1 ready" in await manager.call("list_agents")
+            assert await agent.call("recv") == "(empty)"
+            parked = await agent.start("recv", wait_seconds=120)
+            assert "paused" not in await manager.call("resume_agent", name=alice)
+            (one,) = framed(await agent.answer(parked))
+            assert one.body == "later"
+            assert f"{alice}: working, 1 leased" in await manager.call("list_agents")
+            assert (await manager.call("pause_agent", name="nobody")).startswith("unknown: no agent 'nobody'")
+
+
+@asynccontextmanager
+async def managed(fleet: Fleet) -> AsyncGenerator[str]:
+    """Give the fleet a manager for a while: there can be one only."""
+    request = AgentsAdd(key=new_key(), agent="manager", settings=AgentSettings(role="manager"))
+    await fleet.operator.call(request, AgentsAdded)
+    try:
+        yield "manager"
+    finally:
+        await fleet.operator.call(AgentsRemove(key=new_key(), agent="manager"), AgentsChanged)
 
 
 async def test_a_second_taker_gets_a_conflict(fleet: Fleet, alice: str, bob: str) -> None:

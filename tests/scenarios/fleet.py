@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
-from anyio.abc import SocketStream
+from anyio.abc import ByteStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from wire import agents, fleet, inbox, turns
@@ -112,7 +112,7 @@ async def settled(client: BrokerClient) -> None:
 class RawLine:
     """A connection without a client: bytes out, frames in. Closed with its fleet, or before."""
 
-    def __init__(self, stream: SocketStream) -> None:
+    def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
         self._frames = BufferedByteReceiveStream(stream)
 

@@ -3,6 +3,7 @@
 They are the examples of the protocol: `tests.wire.test_frames` pins how they look on the wire.
 """
 
+from tests.wire.examples_office import ABOUT, OFFICE_OPS, OPEN_ASK
 from wire import agents, fleet, inbox, turns
 from wire.errors import Limited, QueenpostError
 from wire.fleet import Hello, Principal, Push, Welcome
@@ -34,8 +35,9 @@ _MAIL = inbox.Mail(
     broadcast=True,
     attempt=2,
     earlier=[inbox.EarlierSend(id="m11", to="carol", excerpt="started")],
+    about=ABOUT,
 )
-_TURN = turns.Turn(id="t7", mail=[_MAIL], waiting=3, lease_ms=60_000, carried=True)
+_TURN = turns.Turn(id="t7", mail=[_MAIL], waiting=3, lease_ms=60_000, carried=True, open_asks=[OPEN_ASK])
 _ITEM = inbox.Item(
     id="m12",
     sender="bob",
@@ -61,6 +63,7 @@ _SETTINGS = AgentSettings(
     env={"LANG": "***"},
     env_file="/srv/demo/secrets/alice.env",
     allowed_recipients=["bob"],
+    uid=1000,
     batch_max=4,
     silence_s=60.0,
 )
@@ -78,6 +81,8 @@ _AGENT = agents.AgentSummary(
     attached=True,
     epoch=5,
     last_turn=agents.LastTurn(id="t7", state="closed", outcome="completed", opened_at_ms=AT_MS, closed_at_ms=AT_MS + 1),
+    open_asks=2,
+    reminders=1,
 )
 _CHANGED = agents.AgentsChanged(agent="alice", changed=True, dead=2)
 _LISTED = inbox.InboxListed(items=[_ITEM], more=True)
@@ -108,6 +113,8 @@ OPS_BY_EXAMPLE: tuple[tuple[Request, Result], ...] = (
                 lost=0,
             ),
             operator_mail=2,
+            open_asks=1,
+            frozen=True,
             wal_bytes=4096,
             warnings=["the disk is nearly full"],
         ),
@@ -168,7 +175,7 @@ OPS_BY_EXAMPLE: tuple[tuple[Request, Result], ...] = (
     (turns.TurnsOpen(wait_s=30.0), turns.TurnsOpened(turn=_TURN)),
     (
         turns.TurnsTake(turn="t7", max=8, wait_s=2.5, done="m11", call="c1"),
-        turns.TurnsTaken(turn="t7", mail=[_MAIL], waiting=2, exhausted=True),
+        turns.TurnsTaken(turn="t7", mail=[_MAIL], waiting=2, exhausted=True, open_asks=[OPEN_ASK]),
     ),
     (turns.TurnsGiveBack(turn="t7", ids=["m12"]), turns.TurnsGivenBack(ids=["m12"])),
     (turns.TurnsRenew(turn="t7", begun=True), turns.TurnsRenewed(lease_ms=60_000)),
@@ -227,6 +234,10 @@ OPS_BY_EXAMPLE: tuple[tuple[Request, Result], ...] = (
             roster=[agents.Peer(name="bob", role="agent", state="idle", may_write=False)],
             waiting=2,
             open_turn="t7",
+            asked=1,
+            to_answer=2,
+            reminders=3,
         ),
     ),
+    *OFFICE_OPS,
 )

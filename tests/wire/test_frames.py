@@ -24,6 +24,9 @@ from wire.codec import (
 from wire.model import Request, Result
 from wire.ops import OPS, Op
 
+MAPS = {"asks", "attempts", "deliveries", "env", "facts", "messages", "refused", "states", "turns"}
+"""Fields whose keys are data, not names of fields, where their value is an object."""
+
 GOLDEN = Path(__file__).parents[1] / "golden" / "wire"
 
 LINK = {
@@ -93,8 +96,12 @@ def _with_more(value: object) -> object:
     if not isinstance(value, dict):
         return value
     fields = cast("dict[str, object]", value)
-    more = {key: inner if key == "env" else _with_more(inner) for key, inner in fields.items()}
+    more = {key: _map(inner) if key in MAPS else _with_more(inner) for key, inner in fields.items()}
     return {**more, "brand_new": [1]}
+
+
+def _map(value: object) -> object:
+    return cast("object", value) if isinstance(value, dict) else _with_more(value)
 
 
 def test_every_op_has_an_example() -> None:

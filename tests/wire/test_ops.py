@@ -14,8 +14,10 @@ from wire.turns import MAX_WAIT_S
 EVERY_OP = pytest.mark.parametrize("op", OPS.values(), ids=list(OPS))
 
 READS = {
-    "agents.list", "agents.show", "agents.token", "agents.whoami", "fleet.ping", "fleet.status", "inbox.dead",
-    "inbox.explain", "inbox.list", "inbox.peek",
+    "agents.explain", "agents.list", "agents.show", "agents.token", "agents.whoami", "asks.explain", "asks.list",
+    "asks.wait", "fleet.ping", "fleet.probe", "fleet.stats", "fleet.status", "inbox.dead", "inbox.explain",
+    "inbox.held", "inbox.list", "inbox.peek", "inbox.search", "inbox.thread", "reminders.explain", "reminders.list",
+    "reminders.stats",
 }  # fmt: skip
 IDEMPOTENT = {
     "agents.attach", "agents.detach", "agents.report", "request.cancel", "turns.close", "turns.give_back",
@@ -71,10 +73,11 @@ def test_every_op_may_be_repeated() -> None:
 @pytest.mark.parametrize("op", [op for op in OPS.values() if op.parks], ids=lambda op: op.name)
 def test_an_op_that_parks_says_for_how_long(op: Op) -> None:
     """[H02] DESIGN 5.2: at most 180 s; the client's deadline is built on `wait_s`."""
-    op.request.model_validate({"wait_s": MAX_WAIT_S})
+    others = {"ask": "a1"} if op.name == "asks.wait" else {}
+    op.request.model_validate({**others, "wait_s": MAX_WAIT_S})
     for wait_s in (-0.1, MAX_WAIT_S + 0.1, float("nan"), float("inf")):
         with pytest.raises(ValidationError, match="wait_s"):
-            op.request.model_validate({"wait_s": wait_s})
+            op.request.model_validate({**others, "wait_s": wait_s})
 
 
 def test_no_op_waits_that_is_not_said_to_park() -> None:
@@ -97,8 +100,12 @@ def test_what_a_result_may_lack_has_a_default(op: Op) -> None:
 
 @EVERY_OP
 def test_no_request_says_who_sends_it(op: Op) -> None:
-    """[H01] [P12] DESIGN 5, Provenance: sender, kind and depth are stamped by the broker."""
-    assert not {"sender", "from", "kind", "depth", "principal"} & set(op.request.model_fields)
+    """[H01] [P12] DESIGN 5, Provenance: sender, kind and depth are stamped by the broker.
+
+    The `kind` of an ask is no provenance: question or permission, and only a harness may raise the latter.
+    """
+    stamped = {"sender", "from", "depth", "principal"} | ({"kind"} if op.name != "asks.ask" else set[str]())
+    assert not stamped & set(op.request.model_fields)
 
 
 def _models(root: type[BaseModel]) -> Iterator[type[BaseModel]]:

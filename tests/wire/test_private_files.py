@@ -1,12 +1,22 @@
 """Files and folders for their owner only, and what is refused."""
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
 from wire.errors import Denied, Invalid
-from wire.private_files import MAX_SECRET_BYTES, check_private, make_private_folder, read_secret, write_secret
+from wire.private_files import (
+    MAX_SECRET_BYTES,
+    check_private,
+    draft_secret,
+    make_private_folder,
+    publish_secret,
+    read_descriptor,
+    read_secret,
+    write_secret,
+)
 
 
 @pytest.fixture
@@ -125,3 +135,47 @@ def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
         make_private_folder(tmp_path / "home")
     with pytest.raises(Invalid, match="no folder"):
         check_private(tmp_path / "home")
+
+
+def test_a_draft_changes_nothing_until_it_is_published(secret: Path) -> None:
+    """DESIGN 4 Tokens: the old secret stays whole beside it; then the new one is there, for its owner only."""
+    write_secret(secret, "old")
+    draft = draft_secret(secret, "new")
+    assert draft.parent == secret.parent
+    assert draft.stat().st_mode & 0o777 == 0o600
+    assert read_secret(secret) == "old"
+    publish_secret(draft, secret)
+    assert read_secret(secret) == "new"
+    assert [path.name for path in secret.parent.iterdir()] == [secret.name]
+
+
+def test_a_draft_that_cannot_be_published_is_gone(secret: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DESIGN 4 Tokens: no copy of a secret is left lying about."""
+    write_secret(secret, "old")
+    draft = draft_secret(secret, "new")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, "the disk says no")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(OSError, match="the disk says no"):
+        publish_secret(draft, secret)
+    assert read_secret(secret) == "old"
+    assert not draft.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(b"", "empty"), (b"\xff\xfe", "not text"), (b"x" * (MAX_SECRET_BYTES + 1), "over")]
+)
+def test_a_descriptor_without_a_secret_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
+    """Bad input and misuse: named by its number."""
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    with path.open("rb") as file, pytest.raises(Invalid, match=f"descriptor {file.fileno()} .*{words}"):
+        read_descriptor(file.fileno())
+
+
+def test_a_descriptor_that_is_not_open_is_refused() -> None:
+    """Bad input and misuse."""
+    with pytest.raises(Invalid, match="cannot read the secret from descriptor 9999"):
+        read_descriptor(9999)

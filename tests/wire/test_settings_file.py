@@ -221,3 +221,27 @@ def test_a_file_that_cannot_be_read_is_named(file: Path, what: str) -> None:
 def test_a_file_that_is_far_too_large_is_refused(file: Path) -> None:
     """Ours: the wrong file was named."""
     assert "over" in complaints(file, b"#" * (MAX_FILE_BYTES + 1))[0]
+
+
+def test_the_files_of_the_port_are_resolved_as_all_paths_are(file: Path) -> None:
+    """DESIGN 4: the certificate lies beside the file, its key among the secrets of the home."""
+    file.write_text(
+        """
+        [link]
+        listen = "0.0.0.0:7443"
+        certificate = "post.pem"
+        key = "secrets/tls.key"
+        """,
+        encoding="utf-8",
+    )
+    link = read_settings(file, home=Path("/srv/home")).link
+    assert link.certificate == str(file.parent / "post.pem")
+    assert link.key == "/srv/home/secrets/tls.key"
+
+
+@pytest.mark.parametrize("given", ["", 'certificate = "post.pem"', 'key = "secrets/tls.key"'])
+def test_a_port_without_certificate_and_key_is_refused(file: Path, given: str) -> None:
+    """DESIGN 4: the link is never open on a port without TLS."""
+    file.write_text(f'[link]\nlisten = "0.0.0.0:7443"\n{given}\n', encoding="utf-8")
+    with pytest.raises(Invalid, match="listen needs certificate and key"):
+        read_settings(file, home=Path("/srv/home"))

@@ -63,12 +63,16 @@ ON CONFLICT (name) DO NOTHING;
 -- summaries --
 -- Every agent with its mail and its newest turn, the manager first.
 SELECT a.name, a.role, a.origin, a.state, a.settings, a.paused, a.epoch, a.instance, a.attended, a.lost_at, a.created_at,
+       a.frozen OR (SELECT f.frozen FROM fleet f WHERE f.id = 1) AS frozen,
+       (SELECT f.frozen FROM fleet f WHERE f.id = 1) AS everybody_frozen,
        (SELECT count(*) FROM deliveries d WHERE d.recipient = a.name AND d.state = 'ready') AS ready,
        (SELECT min(m.sent_at) FROM deliveries d JOIN messages m ON m.id = d.message
         WHERE d.recipient = a.name AND d.state = 'ready') AS oldest_ready_at,
        CASE t.state WHEN 'open' THEN t.messages ELSE 0 END AS leased,
        (SELECT count(*) FROM deliveries d WHERE d.recipient = a.name AND d.state = 'held') AS held,
        (SELECT count(*) FROM deliveries d WHERE d.recipient = a.name AND d.state = 'dead' AND d.discarded_at IS NULL) AS dead,
+       (SELECT count(*) FROM asks k WHERE k.target = a.name AND k.state = 'open') AS open_asks,
+       (SELECT count(*) FROM reminders r WHERE r.agent = a.name AND r.state IN ('pending', 'parked')) AS reminders,
        t.id AS turn, t.state AS turn_state, t.outcome AS turn_outcome, t.opened_at, t.closed_at
 FROM agents a
 LEFT JOIN turns t ON t.id = coalesce(
@@ -80,6 +84,8 @@ ORDER BY a.role <> 'manager', a.name;
 -- roster --
 -- Every other active agent, with what is needed to say what it does.
 SELECT name, role, state, settings, paused, instance, lost_at,
+       frozen OR (SELECT f.frozen FROM fleet f WHERE f.id = 1) AS frozen,
+       (SELECT f.frozen FROM fleet f WHERE f.id = 1) AS everybody_frozen,
        EXISTS (SELECT 1 FROM turns t WHERE t.agent = agents.name AND t.state = 'open') AS working
 FROM agents WHERE role <> 'operator' AND state <> 'removed' AND name <> :name ORDER BY role <> 'manager', name;
 
@@ -87,5 +93,6 @@ FROM agents WHERE role <> 'operator' AND state <> 'removed' AND name <> :name OR
 -- Agents with ready mail and no open turn: whether anybody works for them decides which alarm.
 SELECT a.name, a.instance, a.lost_at, a.attended, a.settings, a.epoch FROM agents a
 WHERE a.state = 'active' AND a.paused = 0 AND a.role <> 'operator'
+AND a.frozen = 0 AND NOT EXISTS (SELECT 1 FROM fleet f WHERE f.frozen = 1)
 AND EXISTS (SELECT 1 FROM deliveries d WHERE d.recipient = a.name AND d.state = 'ready' AND d.ready_at <= :now)
 AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.agent = a.name AND t.state = 'open');

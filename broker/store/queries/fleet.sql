@@ -10,14 +10,26 @@ SELECT limits FROM fleet WHERE id = 1;
 -- Store the applied limits.
 UPDATE fleet SET limits = :limits WHERE id = 1;
 
+-- retention --
+-- The applied retention.
+SELECT retention FROM fleet WHERE id = 1;
+
+-- set_retention --
+-- Store the applied retention.
+UPDATE fleet SET retention = :retention WHERE id = 1;
+
 -- account --
--- What became of every delivery that was ever accepted.
+-- What became of every delivery that was ever accepted, with what retention has deleted since.
 SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'deliveries'), 0) AS accepted,
-       (SELECT count(*) FROM deliveries WHERE state = 'acked' AND recipient <> 'operator') AS handled,
-       (SELECT coalesce(sum(attempt - 1), 0) FROM deliveries WHERE attempt > 1) AS redelivered,
+       f.forgotten_handled
+           + (SELECT count(*) FROM deliveries WHERE state = 'acked' AND recipient <> 'operator') AS handled,
+       f.forgotten_redelivered
+           + (SELECT coalesce(sum(attempt - 1), 0) FROM deliveries WHERE attempt > 1) AS redelivered,
        (SELECT count(*) FROM deliveries WHERE state IN ('ready', 'scheduled', 'leased') AND recipient <> 'operator') AS waiting,
-       (SELECT count(*) FROM deliveries WHERE state = 'dead') AS dead,
+       f.forgotten_dead + (SELECT count(*) FROM deliveries WHERE state = 'dead') AS dead,
        (SELECT count(*) FROM deliveries WHERE state = 'held') AS held,
-       (SELECT count(*) FROM deliveries WHERE state = 'expired') AS expired,
-       (SELECT count(*) FROM deliveries WHERE recipient = 'operator' AND state IN ('ready', 'acked')) AS mailbox,
-       (SELECT count(*) FROM deliveries WHERE recipient = 'operator' AND state = 'ready') AS unread;
+       f.forgotten_expired + (SELECT count(*) FROM deliveries WHERE state = 'expired') AS expired,
+       f.forgotten_mailbox
+           + (SELECT count(*) FROM deliveries WHERE recipient = 'operator' AND state IN ('ready', 'acked')) AS mailbox,
+       (SELECT count(*) FROM deliveries WHERE recipient = 'operator' AND state = 'ready') AS unread
+FROM fleet f WHERE f.id = 1;

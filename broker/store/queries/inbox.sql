@@ -3,9 +3,14 @@
 SELECT id, addressed_to, request_sha256, receipt FROM messages WHERE sender = :sender AND key = :key;
 
 -- sender --
--- The sending agent with its bucket, and the turn that it sends from, if one is open.
+-- The sending agent with its bucket, the turn that it sends from, if one is open, :reply, if it sent or received it, and
+-- the open ask that :reply put to it.
 SELECT a.name, a.role, a.state, a.settings, a.bucket, a.bucket_at,
-       t.id AS turn, t.depth AS turn_depth, t.attended AS turn_attended, t.epoch AS turn_epoch
+       a.frozen OR (SELECT f.frozen FROM fleet f WHERE f.id = 1) AS frozen,
+       t.id AS turn, t.depth AS turn_depth, t.attended AS turn_attended, t.epoch AS turn_epoch,
+       (SELECT m.id FROM messages m WHERE m.id = :reply AND (m.sender = a.name OR EXISTS (
+            SELECT 1 FROM deliveries d WHERE d.message = m.id AND d.recipient = a.name))) AS answers,
+       (SELECT k.id FROM asks k WHERE k.message = :reply AND k.target = a.name AND k.state = 'open') AS open_ask
 FROM agents a LEFT JOIN turns t ON t.agent = a.name AND t.state = 'open'
 WHERE a.name = :name;
 
@@ -22,15 +27,10 @@ SELECT name, role, state, inbox_messages, inbox_bytes FROM agents WHERE role = '
 SELECT name, role, state, inbox_messages, inbox_bytes FROM agents
 WHERE state = 'active' AND role <> 'operator' AND name <> :sender ORDER BY name;
 
--- is_party --
--- A row if :name sent or received message :message.
-SELECT 1 FROM messages m WHERE m.id = :message
-AND (m.sender = :name OR EXISTS (SELECT 1 FROM deliveries d WHERE d.message = m.id AND d.recipient = :name));
-
 -- add_message --
 -- Store an immutable message.
-INSERT INTO messages (sender, kind, body, body_sha256, addressed_to, in_reply_to, depth, turn, key, request_sha256, receipt, sent_at)
-VALUES (:sender, :kind, :body, :body_sha256, :addressed_to, :in_reply_to, :depth, :turn, :key, :request_sha256, :receipt, :now);
+INSERT INTO messages (sender, kind, body, body_sha256, addressed_to, in_reply_to, depth, turn, key, request_sha256, receipt, about, sent_at)
+VALUES (:sender, :kind, :body, :body_sha256, :addressed_to, :in_reply_to, :depth, :turn, :key, :request_sha256, :receipt, :about, :now);
 
 -- add_deliveries --
 -- One delivery to each name in the JSON list :recipients, at the end of its inbox.
@@ -58,6 +58,14 @@ UPDATE agents SET inbox_messages = inbox_messages + :messages, inbox_bytes = inb
 -- Write the sender's token bucket.
 UPDATE agents SET bucket = :bucket, bucket_at = :now WHERE name = :name;
 
+-- post --
+-- Write the sender's token bucket, and count one message of :bytes into each name in the JSON list :recipients.
+UPDATE agents SET bucket = CASE name WHEN :name THEN :bucket ELSE bucket END,
+       bucket_at = CASE name WHEN :name THEN :now ELSE bucket_at END,
+       inbox_messages = inbox_messages + (name <> :name),
+       inbox_bytes = inbox_bytes + CASE name WHEN :name THEN 0 ELSE :bytes END
+WHERE name IN (SELECT :name UNION ALL SELECT value FROM json_each(:recipients));
+
 -- unread --
 -- The operator's unread mail, all of it or the message ids in the JSON list :ids.
 SELECT id, message, bytes FROM deliveries
@@ -77,7 +85,7 @@ WHERE d.message = :message AND d.state = 'dead' AND d.discarded_at IS NULL
 AND (:recipient IS NULL OR d.recipient = :recipient);
 
 -- requeue --
--- Make a dead delivery ready again at the end of its inbox, with a fresh budget.
+-- Make a dead or held delivery ready again at the end of its inbox, with a fresh budget.
 UPDATE deliveries SET state = 'ready', ready_at = 0, failures = 0, restarts = 0, alone = 0, reason = NULL,
        settled_at = NULL, place = 1 + (SELECT max(d.place) FROM deliveries d WHERE d.recipient = deliveries.recipient)
 WHERE id = :id;
@@ -107,10 +115,18 @@ FROM deliveries d JOIN messages m ON m.id = d.message
 WHERE d.state = 'dead' AND d.discarded_at IS NULL AND m.id > :after
 AND (:recipient IS NULL OR d.recipient = :recipient) ORDER BY m.id LIMIT :limit;
 
+-- held --
+-- Held mail, of all mailboxes or one, oldest first.
+SELECT m.id, m.sender, d.recipient, m.kind, CAST(m.body AS BLOB) AS body, m.body_sha256, m.in_reply_to, m.sent_at, d.state, d.turn,
+       d.attempt, d.failures, d.reason
+FROM deliveries d INDEXED BY deliveries_held JOIN messages m ON m.id = d.message
+WHERE d.state = 'held' AND m.id > :after
+AND (:recipient IS NULL OR d.recipient = :recipient) ORDER BY m.id LIMIT :limit;
+
 -- peek --
 -- Ready mail of :recipient in the order in which a turn would lease it.
 SELECT d.id AS delivery, d.attempt, d.bytes, d.alone, d.in_order, d.place, m.id, m.sender, m.kind,
-       CAST(m.body AS BLOB) AS body, m.body_sha256, m.in_reply_to, m.depth, m.addressed_to, m.sent_at
+       CAST(m.body AS BLOB) AS body, m.body_sha256, m.in_reply_to, m.depth, m.addressed_to, CAST(m.about AS BLOB) AS about, m.sent_at
 FROM deliveries d JOIN messages m ON m.id = d.message
 WHERE d.recipient = :recipient AND d.state = 'ready' AND d.ready_at <= :now
 ORDER BY d.rank, d.place LIMIT :limit;
@@ -125,8 +141,10 @@ SELECT id, sender, kind, CAST(body AS BLOB) AS body, body_sha256, addressed_to, 
 
 -- deliveries_of --
 -- All copies of one message.
-SELECT d.id, d.recipient, d.sender, d.state, d.turn, d.attempt, d.failures, d.restarts, d.reason, d.ready_at,
-       d.settled_at, d.place, d.in_order, d.discarded_at, a.paused, a.state AS agent_state, a.instance, a.lost_at
+SELECT d.id, d.message, d.recipient, d.sender, d.state, d.turn, d.attempt, d.failures, d.restarts, d.reason, d.ready_at,
+       d.settled_at, d.place, d.in_order, d.discarded_at, a.paused, a.state AS agent_state, a.instance, a.lost_at,
+       a.frozen OR (SELECT f.frozen FROM fleet f WHERE f.id = 1) AS frozen,
+       (SELECT f.frozen FROM fleet f WHERE f.id = 1) AS everybody_frozen
 FROM deliveries d JOIN agents a ON a.name = d.recipient
 WHERE d.message = :message ORDER BY d.recipient;
 
@@ -142,7 +160,7 @@ SELECT id, sender, kind, addressed_to, sent_at FROM messages WHERE in_reply_to =
 
 -- earlier_in_pair --
 -- The oldest delivery of the same pair that stands before :place and keeps it waiting.
-SELECT message, state, ready_at FROM deliveries
+SELECT message, state, turn, ready_at FROM deliveries
 WHERE recipient = :recipient AND sender = :sender AND place < :place AND in_order = 1
 AND (state = 'leased' OR (state = 'ready' AND ready_at > :now)) ORDER BY place LIMIT 1;
 

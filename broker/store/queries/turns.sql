@@ -1,19 +1,23 @@
 -- holder --
--- The agent with its epoch and, if there is one, its open turn; whether it has mail, and whether anybody's backs off.
+-- The agent with its epoch and, if there is one, its open turn; whether it has mail, whether anybody's backs off, and
+-- whether it was asked something that is open.
 SELECT a.name, a.role, a.state, a.settings, a.paused, a.epoch, a.instance, a.attended, a.inbox_messages,
+       a.frozen OR (SELECT f.frozen FROM fleet f WHERE f.id = 1) AS frozen,
        t.id AS turn, t.epoch AS turn_epoch, t.attended AS turn_attended, t.alone AS turn_alone,
        t.messages AS turn_messages, t.bytes AS turn_bytes, t.depth AS turn_depth, t.carried_from,
        EXISTS (SELECT 1 FROM turns l WHERE l.agent = a.name AND l.state = 'lapsed') AS has_lapsed,
        EXISTS (SELECT 1 FROM deliveries r WHERE r.recipient = a.name AND r.state = 'ready') AS has_mail,
        EXISTS (SELECT 1 FROM deliveries b INDEXED BY deliveries_backing_off WHERE b.state = 'ready' AND b.ready_at > 0)
-           AS fleet_backs_off
+           AS fleet_backs_off,
+       EXISTS (SELECT 1 FROM asks k WHERE k.target = a.name AND k.state = 'open') AS has_asks
 FROM agents a LEFT JOIN turns t ON t.agent = a.name AND t.state = 'open'
 WHERE a.name = :agent;
 
 -- turn --
--- One turn of an agent, in any state, with the agent's epoch.
+-- One turn of an agent, in any state, with the agent's epoch; whether a permission that was asked in it is open.
 SELECT t.id, t.agent, t.epoch, t.attended, t.state, t.outcome, t.begun, t.carried_from, t.messages, t.bytes, t.depth,
-       t.lease_until, a.epoch AS agent_epoch, a.inbox_messages, a.role
+       t.lease_until, a.epoch AS agent_epoch, a.inbox_messages, a.role,
+       EXISTS (SELECT 1 FROM asks p WHERE p.turn = t.id AND p.state = 'open' AND p.kind = 'permission') AS has_permissions
 FROM turns t JOIN agents a ON a.name = t.agent
 WHERE t.id = :turn AND t.agent = :agent;
 
@@ -26,7 +30,7 @@ GROUP BY sender;
 -- ready --
 -- Ready mail of :recipient in leasing order; read lazily, as far as a batch needs.
 SELECT d.id AS delivery, d.attempt, d.bytes, d.alone, d.in_order, d.place, m.id, m.sender, m.kind,
-       CAST(m.body AS BLOB) AS body, m.body_sha256, m.in_reply_to, m.depth, m.addressed_to, m.sent_at
+       CAST(m.body AS BLOB) AS body, m.body_sha256, m.in_reply_to, m.depth, m.addressed_to, CAST(m.about AS BLOB) AS about, m.sent_at
 FROM deliveries d JOIN messages m ON m.id = d.message
 WHERE d.recipient = :recipient AND d.state = 'ready' AND d.ready_at <= :now
 ORDER BY d.rank, d.place;
@@ -65,14 +69,14 @@ WHERE id = :turn;
 -- leased --
 -- What :turn holds now, in the order in which it was handed over.
 SELECT d.id AS delivery, d.attempt, d.failures, d.restarts, d.bytes, d.alone, d.in_order, d.place, d.recipient, m.id,
-       m.sender, m.kind, CAST(m.body AS BLOB) AS body, m.body_sha256, m.in_reply_to, m.depth, m.addressed_to, m.sent_at
+       m.sender, m.kind, CAST(m.body AS BLOB) AS body, m.body_sha256, m.in_reply_to, m.depth, m.addressed_to, CAST(m.about AS BLOB) AS about, m.sent_at
 FROM leases l JOIN deliveries d ON d.id = l.delivery JOIN messages m ON m.id = d.message
 WHERE l.turn = :turn AND d.turn = :turn AND d.state = 'leased' ORDER BY l.id;
 
 -- leased_by --
 -- What the take :call leased to :turn and the turn still holds.
 SELECT d.id AS delivery, d.attempt, d.bytes, d.alone, d.in_order, d.place, m.id, m.sender, m.kind,
-       CAST(m.body AS BLOB) AS body, m.body_sha256, m.in_reply_to, m.depth, m.addressed_to, m.sent_at
+       CAST(m.body AS BLOB) AS body, m.body_sha256, m.in_reply_to, m.depth, m.addressed_to, CAST(m.about AS BLOB) AS about, m.sent_at
 FROM leases l JOIN deliveries d ON d.id = l.delivery JOIN messages m ON m.id = d.message
 WHERE l.turn = :turn AND l.call = :call AND l.given_back = 0 AND d.state = 'leased' AND d.turn = :turn
 ORDER BY d.rank, d.place;
@@ -189,6 +193,12 @@ SELECT min(due) AS due FROM (
     SELECT min(lease_until) AS due FROM turns WHERE state = 'open'
     UNION ALL
     SELECT min(ready_at) FROM deliveries WHERE state = 'ready' AND ready_at > 0
+    UNION ALL
+    SELECT min(due_at) FROM merged_notices WHERE due_at IS NOT NULL
+    UNION ALL
+    SELECT min(due_at) FROM reminders WHERE state = 'pending'
+    UNION ALL
+    SELECT min(deadline_at) FROM asks WHERE state = 'open'
 );
 
 -- rested --

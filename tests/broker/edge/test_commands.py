@@ -1,6 +1,7 @@
 """Every op has exactly one way to be carried out, and what changes something may be asked twice."""
 
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from broker.edge import commands, errands
 from tests.fakes.broker import BrokerProcess
-from wire import agents, fleet, inbox
+from wire import agents, asks, fleet, inbox, letters, office, reminders
 from wire.client import BrokerClient
 from wire.errors import Conflict
 from wire.home import Home
@@ -53,16 +54,29 @@ CASES = [
     case(inbox.InboxAck(key="ack", ids=["m1"]), inbox.InboxAcked, ids=["m2"]),
     case(inbox.InboxRequeue(key="requeue", ids=["m2"]), inbox.InboxChanged, ids=["m3"]),
     case(inbox.InboxDiscard(key="discard", ids=["m3"]), inbox.InboxChanged, ids=["m2"]),
+    case(letters.InboxRelease(key="release", ids=["m6"]), inbox.InboxChanged, ids=["m7"]),
+    case(letters.InboxRecall(key="recall", message="m7"), letters.InboxRecalled, message="m6"),
+    case(asks.AsksAsk(key="ask", to="alice", question="once"), asks.AsksAsked, question="twice"),
+    case(asks.AsksAnswer(key="answer", ask="a1", answer="yes"), asks.AsksAnswered, ask="a2"),
+    case(asks.AsksCancel(key="cancel", ask="a2"), asks.AsksCancelled, ask="a3"),
+    case(reminders.RemindersAdd(key="remind", message="once", delay_s=9e6), reminders.RemindersAdded, message="twice"),
+    case(reminders.RemindersCancel(key="unremind", reminder="r2"), reminders.RemindersChanged, reminder="r3"),
+    case(reminders.RemindersRetry(key="retry", reminder="r1"), reminders.RemindersChanged, reminder="r2"),
     case(DAVE, agents.AgentsAdded, settings=AgentSettings(batch_max=1)),
     case(agents.AgentsRemove(key="remove", agent="bob"), agents.AgentsChanged, agent="alice"),
+    case(agents.AgentsRotate(key="rotate", agent="carol"), agents.AgentsTokenPath, agent="alice"),
     case(agents.AgentsPause(key="pause", agent="alice"), agents.AgentsChanged, agent="dave"),
     case(agents.AgentsResume(key="resume", agent="carol"), agents.AgentsChanged, agent="alice"),
     case(fleet.FleetApply(key="apply"), fleet.FleetApplied),
+    case(office.FleetFreeze(key="freeze", agents=["alice"]), office.FleetFrozen, agents=["carol"]),
+    case(office.FleetThaw(key="thaw", agents=["alice"]), office.FleetFrozen, agents=["carol"]),
+    case(office.FleetBackup(key="backup"), office.FleetBackedUp, path="/another"),
 ]
 """In an order in which each finds what it changes."""
 
-SETTINGS = "[agents.frank]\n"
-TABLES = ("agents", "messages", "deliveries", "turns", "leases", "credentials", "replies", "audit")
+LIMITS = "[limits]\nstorm_depth = 2\n"
+SETTINGS = f"{LIMITS}[agents.frank]\n"
+TABLES = ("agents", "messages", "deliveries", "turns", "leases", "credentials", "replies", "audit", "asks", "reminders")
 
 
 def test_every_mutating_op_has_its_case() -> None:
@@ -72,16 +86,30 @@ def test_every_mutating_op_has_its_case() -> None:
 
 
 async def prepared(broker: BrokerProcess) -> BrokerClient:
-    """Make a fleet with unread mail, two dead letters, and carol paused; gives the operator."""
+    """Make a fleet with unread mail, two dead letters, a held one, and carol paused; gives the operator."""
     operator = await broker.operator()
     await broker.add("alice", "bob", "carol", "erin")
-    (alice,) = await broker.harness("alice", reconnect=False)
+    alice, bob = await broker.harness("alice", "bob", reconnect=False)
     await alice.send("operator", "this is m1")
+    for number in (1, 2):
+        request = asks.AsksAsk(key=f"ask-{number}", question=f"this is a{number}")
+        await alice.client.call(request, asks.AsksAsked, as_="alice")
     for number in (2, 3):
         await broker.send("erin", f"this is m{number}")
     await operator.call(agents.AgentsRemove(key="of-erin", agent="erin"), agents.AgentsChanged)
     await broker.add("erin")
     await operator.call(agents.AgentsPause(key="of-carol", agent="carol"), agents.AgentsChanged)
+    await alice.send("bob", "this is m5")
+    turn = await bob.opened()
+    held = await bob.send("alice", "this is m6")
+    assert (held.id, held.state) == ("m6", "held")
+    await bob.close(turn.id)
+    await alice.send("carol", "this is m7")
+    for number in (1, 2):
+        remind = reminders.RemindersAdd(key=f"remind-{number}", message=f"this is r{number}", delay_s=9e6)
+        await operator.call(remind, reminders.RemindersAdded)
+    with closing(sqlite3.connect(broker.home.database)) as beside, beside:  # as after five firings that failed
+        beside.execute("UPDATE reminders SET state = 'parked', due_at = NULL, attempts = 5 WHERE id = 1")
     return operator
 
 
@@ -104,7 +132,7 @@ def first_of(answer: Result) -> Result:
 async def test_every_mutating_op_may_be_repeated_after_a_kill_with_one_effect(home: Home) -> None:
     """DESIGN 4 Retries [Z1]: same key, same result, nothing changed; same key, other content: `conflict`."""
     home.create()
-    (home.root / "queenpost.toml").write_text("", encoding="utf-8")
+    (home.root / "queenpost.toml").write_text(LIMITS, encoding="utf-8")
     async with BrokerProcess(home) as broker:
         operator = await prepared(broker)
         (home.root / "queenpost.toml").write_text(SETTINGS, encoding="utf-8")

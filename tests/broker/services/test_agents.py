@@ -1,12 +1,16 @@
 """The registry: add, remove, pause, resume; what happens to the mail, the turns and the tokens of an agent."""
 
+import json
+
 import pytest
 
-from broker.services import agents, credentials
+from broker.services import agents, asks, credentials, reminders
 from broker.services.callers import Caller
 from tests.broker.services.refusals import refused
 from tests.fakes.office import OPERATOR_CALLER, FakeOffice, by_token
+from wire.asks import AsksAsk
 from wire.errors import Conflict, Invalid, Stale, Unknown
+from wire.reminders import RemindersAdd
 from wire.settings import AgentSettings, Settings
 
 OWN = by_token("alice")
@@ -108,6 +112,30 @@ def test_held_and_backing_off_mail_of_a_removed_agent_is_dead_too(office: FakeOf
     office.damage("UPDATE agents SET inbox_messages = 1, inbox_bytes = :size WHERE name = 'bob'", size=size)
     assert office.remove("bob").dead == 2
     assert (agent(office, "bob")["inbox_messages"], agent(office, "bob")["inbox_bytes"]) == (0, 0)
+
+
+def test_asks_and_reminders_of_a_removed_agent_are_cancelled(office: FakeOffice) -> None:
+    """DESIGN 5.18: both ways; the other side is told, and other agents' are left alone."""
+
+    def question(caller: Caller, to: str) -> str:
+        request = AsksAsk(key=office.key(), to=to, question=f"for {to}?")
+        return office.do(lambda tx: asks.ask(tx, caller, request, office.rules)).id
+
+    def remind(caller: Caller) -> str:
+        request = RemindersAdd(key=office.key(), message="look again", delay_s=3600)
+        return office.do(lambda tx: reminders.add(tx, caller, request, office.rules)).id
+
+    gone = {question(by_token("bob"), "alice"), question(OWN, "bob"), question(by_token("bob"), "operator")}
+    stays = {question(OWN, "carol")}
+    waits = [remind(by_token(name)) for name in ("bob", "bob", "carol")]
+    office.remove("bob")
+    states = {f"a{row['id']}": row["state"] for row in office.rows("SELECT id, state FROM asks")}
+    assert states == dict.fromkeys(gone, "cancelled") | dict.fromkeys(stays, "open")
+    put_off = {f"r{row['id']}": row["state"] for row in office.rows("SELECT id, state FROM reminders")}
+    assert put_off == dict(zip(waits, ("cancelled", "cancelled", "pending"), strict=True))
+    assert any("bob was removed" in notice for notice in office.notices("alice"))
+    detail = office.row("SELECT detail FROM audit WHERE action = 'agent.removed'")["detail"]
+    assert json.loads(detail) == {"dead": 0, "asks": 3, "reminders": 2}
 
 
 def test_the_tokens_of_a_removed_agent_are_void(office: FakeOffice) -> None:

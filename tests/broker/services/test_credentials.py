@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from broker.services import credentials
-from broker.services.credentials import KeyRing
+from broker.services.credentials import KeyRing, Shown
 from tests.fakes.office import FakeOffice
+from wire.errors import Denied
 from wire.fleet import Principal
 from wire.home import Home
 from wire.private_files import read_secret
+from wire.settings import AgentSettings
 
 NAMES = ("operator", "harness", "agent:bob")
 
@@ -134,3 +136,51 @@ def test_a_void_token_is_forgotten_when_the_ring_is_reloaded() -> None:
     ring.reload({})
     assert ring.principal("token") is None
     assert not ring.is_agent("token", "bob")
+
+
+def shown(token: str, uid: int | None, *, on_socket: bool = True) -> Shown:
+    """Give what a connection showed."""
+    return Shown(credentials.digest_of(token), uid, on_socket=on_socket)
+
+
+def test_a_pinned_token_is_admitted_from_its_user_only() -> None:
+    """[H01] DESIGN 4: root is no exception; over TLS there is no user to compare."""
+    ring = KeyRing()
+    ring.reload({name: credentials.digest_of(f"token of {name}") for name in NAMES}, {"agent:bob": 1002})
+    assert ring.admits(shown("token of agent:bob", 1002))
+    assert ring.admits(shown("token of agent:bob", None, on_socket=False))
+    assert ring.admits(shown("token of operator", 1001))
+    for uid in (0, 1001, None):
+        assert not ring.admits(shown("token of agent:bob", uid))
+        with pytest.raises(Denied, match="good from uid 1002 only"):
+            ring.require_uid(shown("token of agent:bob", uid))
+    ring.require_uid(shown("token of agent:bob", 1002))
+
+
+def test_a_void_token_is_not_admitted() -> None:
+    """DESIGN 5.18: neither the one before a rotation, nor one that never was."""
+    ring = KeyRing()
+    ring.reload({"agent:bob": credentials.digest_of("new")})
+    assert ring.admits(shown("new", 1))
+    assert not ring.admits(shown("old", 1))
+
+
+def test_pins_are_those_of_the_agents_settings(office: FakeOffice) -> None:
+    """DESIGN 4: an agent without one may come from any user."""
+    office.add("unpinned")
+    office.add("pinned", AgentSettings(uid=1002))
+    assert office.do(credentials.load_pins) == {"agent:pinned": 1002}
+
+
+def test_a_draft_is_good_for_nothing_until_it_is_published(home: Home) -> None:
+    """DESIGN 4: beside the old one, for its owner only; what was left of others is swept."""
+    old = credentials.make(home, "agent:bob")
+    made = credentials.draft(home, "agent:bob")
+    assert credentials.digest_of(read_secret(home.agent_secret("bob"))) == old != made.digest
+    assert stat.S_IMODE(made.path.stat().st_mode) == 0o600
+    left = credentials.draft(home, "operator")
+    credentials.publish(home, made)
+    assert credentials.digest_of(read_secret(home.agent_secret("bob"))) == made.digest
+    credentials.sweep(home)
+    assert not left.path.exists()
+    assert home.agent_secret("bob").exists()

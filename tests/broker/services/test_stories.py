@@ -122,9 +122,9 @@ async def test_it_waits_behind_another_of_its_sender(office: FakeOffice, bob: Ca
     turn = office.opened(bob)
     office.send(OWN, "bob")
     office.send(by_token("carol"), "bob")
-    assert await waits_for(office, "m2") == "stands behind m1 from the same sender"
+    assert await waits_for(office, "m2") == "stands behind m1 from the same sender, which is in turn t1"
     office.close(bob, turn.id, "crashed")
-    assert await waits_for(office, "m2") == "stands behind m1 from the same sender"
+    assert await waits_for(office, "m2") == "stands behind m1 from the same sender, which backs off"
     assert await waits_for(office, "m3") == "the next turn of bob"
 
 
@@ -151,6 +151,31 @@ async def test_it_waits_for_a_pause_to_end(office: FakeOffice) -> None:
     office.send(OWN, "bob")
     office.pause("bob")
     assert await waits_for(office, "m1") == "bob is paused"
+
+
+async def test_it_waits_for_a_freeze_to_end(office: FakeOffice, bob: Caller) -> None:
+    """Issue 3.5: of this agent, or of everybody."""
+    office.send(OWN, bob.name)
+    office.damage("UPDATE agents SET frozen = 1 WHERE name = 'bob'")
+    assert await waits_for(office, "m1") == "bob is frozen; `queenpost thaw` lets it go on"
+    office.damage("UPDATE agents SET frozen = 0")
+    office.damage("UPDATE fleet SET frozen = 1")
+    assert await waits_for(office, "m1") == "bob is frozen; `queenpost thaw` lets it go on"
+
+
+async def test_held_mail_waits_for_the_operator(office: FakeOffice, bob: Caller) -> None:
+    """Issue 3.5: whoever works for its recipient."""
+    office.send(OWN, bob.name)
+    office.damage("UPDATE deliveries SET state = 'held', reason = 'a storm'")
+    assert "`queenpost held release m1` lets it go on" in (await waits_for(office, "m1") or "")
+
+
+async def test_mail_of_a_deaf_agent_waits_for_its_harness(office: FakeOffice) -> None:
+    """[H21] Issue 3.5: with the command that starts it."""
+    office.send(OWN, "bob")
+    reports = Reports(is_deaf=lambda name: name == "bob")
+    (copy,) = (await explained(office, "m1", reports=reports)).deliveries
+    assert copy.waits_for == "nobody works for bob at this moment: start its harness, `queenpost harness bob`"
 
 
 async def test_it_waits_for_the_agent_to_be_declared_again(office: FakeOffice) -> None:

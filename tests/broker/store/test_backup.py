@@ -1,17 +1,21 @@
 """Copies of a running database: whole, private, or not there."""
 
+import errno
 import sqlite3
 import stat
 from collections.abc import Sequence
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
-from broker.store.backup import back_up
+from broker.store import backup
+from broker.store.backup import Stopped, back_up
 from broker.store.database import Database
 from broker.store.group import Group
+from broker.store.refusals import Damaged
 from tests.broker.store.letters import job, letter_queries, send
-from wire.errors import Conflict, QueenpostError, Unavailable
+from wire.errors import Conflict, Full, QueenpostError, Unavailable
 
 
 def bodies(path: Path) -> Sequence[str]:
@@ -67,3 +71,71 @@ def test_a_backup_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(QueenpostError):
         back_up(source, tmp_path / "copy.db", letter_queries())
     assert [file.name for file in tmp_path.iterdir()] == ["broker.db"]
+
+
+def test_a_copy_in_many_steps_is_of_one_moment(
+    group: Group, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DESIGN 6: what is committed between two steps is not in it, and does not make it begin anew."""
+    monkeypatch.setattr(backup, "PAGES_AT_ONCE", 1)
+    group.commit([job(send("anna", "before"))])
+    steps = 0
+
+    def meanwhile() -> bool:
+        nonlocal steps
+        steps += 1
+        group.commit([job(send("anna", "x" * 20_000))])
+        return False
+
+    back_up(database.path, tmp_path / "copy.db", letter_queries(), meanwhile)
+    assert steps > 2
+    assert bodies(tmp_path / "copy.db") == ["before"]
+
+
+@pytest.mark.parametrize("step", [1, 3, 5])
+def test_a_copy_that_is_stopped_leaves_nothing(
+    group: Group, database: Database, tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ours: the broker ends; a large copy must not keep it."""
+    monkeypatch.setattr(backup, "PAGES_AT_ONCE", 1)
+    group.commit([job(send("anna", "x" * 20_000))])
+    target = tmp_path / "copies" / "copy.db"
+    target.parent.mkdir()
+    asked = iter(range(1, 1000))
+    with pytest.raises(Stopped):
+        back_up(database.path, target, letter_queries(), lambda: next(asked) >= step)
+    assert list(target.parent.iterdir()) == []
+
+
+def test_a_copy_whose_check_is_stopped_leaves_nothing(
+    group: Group, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ours: a check of a large file takes long too, and is interrupted."""
+    monkeypatch.setattr(backup, "LOOK_EVERY_STEPS", 1)
+    group.commit([job(send("anna", "one"))])
+    target = tmp_path / "copies" / "copy.db"
+    target.parent.mkdir()
+    asked = iter(range(1, 1000))
+    with pytest.raises(Stopped):
+        back_up(database.path, target, letter_queries(), lambda: next(asked) > 3)
+    assert list(target.parent.iterdir()) == []
+
+
+def test_a_copy_in_which_something_is_missing_is_refused(database: Database, tmp_path: Path) -> None:
+    """Ours: quick_check does not look at what rows refer to."""
+    database.connection.execute("PRAGMA foreign_keys = OFF")
+    database.connection.execute(database.queries["letters.refer"], {"letter": 99})
+    with pytest.raises(Damaged, match="a row of marks refers to one of letters"):
+        back_up(database.path, tmp_path / "copy.db", letter_queries())
+    assert not (tmp_path / "copy.db").exists()
+
+
+def test_a_full_disk_is_told(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ours: as such, whether SQLite meets it or we do."""
+    by_sqlite = sqlite3.OperationalError("database or disk is full")
+    by_sqlite.sqlite_errorcode = sqlite3.SQLITE_FULL
+    for error in (OSError(errno.ENOSPC, "No space left on device"), by_sqlite):
+        monkeypatch.setattr(backup, "_sync_file", Mock(side_effect=error))
+        with pytest.raises(Full, match="no space for"):
+            back_up(database.path, tmp_path / "copy.db", letter_queries())
+    assert not list(tmp_path.glob("*copy*"))

@@ -45,7 +45,7 @@ def test_a_read_only_database_is_refused(path: Path) -> None:
 def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
     """Ours: the file stays as it is."""
     path.write_bytes(b"some notes of mine")
-    with pytest.raises(NotOurs, match="is no database; move it away"):
+    with pytest.raises(NotOurs, match="is no database: `queenpost restore FILE`"):
         open_letters(path)
     assert path.read_bytes() == b"some notes of mine"
 

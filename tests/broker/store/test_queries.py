@@ -13,8 +13,19 @@ from broker.store.sql import Queries
 SMALL = ("agents", "credentials", "fleet", "sqlite_sequence")
 """Tables that have a row for each agent at most."""
 
-MAY_SCAN = {"fleet.account"}
-"""Counts every delivery, for `status`; through a reader, so that nobody waits for it."""
+MAY_SCAN = {
+    "fleet.account",
+    "figures.deliveries",
+    "finding.root",
+    "finding.thread",
+    "letters.family",
+    "storms.traffic",
+    "notices.clamp",
+    "notices.shift",
+}
+"""Counts of every delivery, for `status` and `stats`, through a reader, so that nobody waits for them; what scans
+only the rows that it has found itself, by index: of one thread, of one family, of one pair; and the notices of the
+last hour, at a start or when the clock was set."""
 
 OWN = sorted(name for name in Queries.from_package() if not name.startswith("store."))
 

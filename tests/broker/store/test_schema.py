@@ -1,5 +1,6 @@
 """The schema that is there to be read is the one that the migrations make."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,10 @@ def test_every_table_is_strict() -> None:
     made = schema(product_migrations(), Queries.from_package())
     tables = [statement for statement in made.split(";\n") if "CREATE TABLE" in statement]
     assert tables
-    assert [table for table in tables if "STRICT" not in table.rsplit(")", 1)[-1]] == []
+    # FTS5 makes tables of its own beside a virtual one; what they are like is not ours to say.
+    ours = [table for table in tables if not re.match(r"\s*CREATE (VIRTUAL )?TABLE '?message_search", table)]
+    assert 0 < len(tables) - len(ours) <= 5
+    assert [table for table in ours if "STRICT" not in table.rsplit(")", 1)[-1]] == []
 
 
 def test_the_module_prints_it() -> None:

@@ -8,6 +8,7 @@ from tests.console.cli.test_status import BOB
 from tests.console.conftest import Terminal
 from wire.agents import AgentsAdded, AgentsChanged, AgentsShown, AgentsTokenPath
 from wire.errors import Conflict
+from wire.private_files import write_secret
 from wire.settings import AgentSettings
 
 
@@ -89,6 +90,24 @@ async def test_token_prints_the_path_and_the_token_only_on_demand(terminal: Term
     assert (await terminal.type("agent", "token", "bob")).stdout == f"{path}\n"
     assert (await terminal.type("agent", "token", "bob", "--show")).stdout == "the-token-of-bob\n"
     assert await terminal.json("agent", "token", "bob") == {"agent": "bob", "path": path}
+
+
+async def test_a_token_is_rotated_and_shown_on_demand(terminal: Terminal) -> None:
+    """DESIGN 4: rotated once per call; the new token is read from its file behind that."""
+    path = terminal.home.agent_secret("bob")
+
+    def rotate(_: dict[str, object]) -> AgentsTokenPath:
+        write_secret(path, "the-new-token-of-bob")
+        return AgentsTokenPath(agent="bob", path=str(path))
+
+    terminal.broker.answers["agents.rotate"] = rotate
+    result = await terminal.type("agent", "token", "bob", "--rotate")
+    assert result.stdout == f"{path}\n"
+    assert "the old token of bob is void" in result.stderr
+    assert (await terminal.type("agent", "token", "bob", "--rotate", "--show")).stdout == "the-new-token-of-bob\n"
+    requests = terminal.broker.seen()
+    assert [one["agent"] for one in requests] == ["bob", "bob"]
+    assert requests[0]["key"] != requests[1]["key"]
 
 
 async def test_an_agent_of_the_file_is_changed_only_there(terminal: Terminal) -> None:

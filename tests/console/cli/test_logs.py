@@ -1,15 +1,12 @@
 """logs: several files, one story."""
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from console.cli import main
-from console.cli.logs import instant
-from wire.errors import Invalid
 from wire.home import Home
 
 
@@ -73,29 +70,85 @@ def test_a_terminal_gets_one_clear_line_each(home: Home) -> None:
     assert "damaged line" in second
 
 
+STORY = (
+    ("broker", "00", "info", "message_accepted", {"message": "m1", "sender": "alice", "to": ["bob"]}),
+    ("broker", "01", "info", "turn_opened", {"agent": "bob", "turn": "t1", "mail": ["m1"]}),
+    ("broker", "02", "info", "turn_opened", {"agent": "carol", "turn": "t2", "mail": ["m2"]}),
+    ("harness", "03", "warning", "agent_rests", {"agent": "bob", "turn": "t1", "reason": "Rate LIMIT"}),
+    ("broker", "04", "info", "agent_paused", {"principal": "operator", "subject": "bob"}),
+    ("broker", "05", "info", "message_recalled", {"message": "m9", "principal": "agent:bob", "recalled": ["m3/carol"]}),
+    ("broker", "06", "error", "disk_nearly_full", {"free_bytes": 17}),
+)
+
+
+def tell(folder: Path) -> None:
+    """Write a story into the logs of two programs; the oldest of it has been rotated away."""
+    files: dict[str, list[str]] = {}
+    for program, second, level, event, fields in STORY:
+        name = f"{program}.ndjson" if second > "00" else f"{program}.ndjson.1"
+        record = {"time": f"2030-01-01T00:00:{second}.000+00:00", "level": level, "program": program, "event": event}
+        files.setdefault(name, []).append(json.dumps({**record, **fields}))
+    for name, lines in files.items():
+        (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"),
+    [
+        (("--agent", "bob"), [0, 1, 3, 4, 5]),
+        (("--agent", "alice"), [0]),
+        (("--turn", "t1"), [1, 3]),
+        (("--message", "m1"), [0, 1]),
+        (("--message", "m3"), [5]),
+        (("--level", "warning"), [3, 6]),
+        (("--level", "debug"), [0, 1, 2, 3, 4, 5, 6]),
+        (("--event", "turn_opened"), [1, 2]),
+        (("--event", "message_*"), [0, 5]),
+        (("--grep", "rate limit"), [3]),
+        (("--grep", "free_bytes"), [6]),
+        (("--since", "2030-01-01T00:00:04Z"), [4, 5, 6]),
+        (("--agent", "bob", "--turn", "t1", "--level", "warning"), [3]),
+        (("--agent", "bob", "--program", "broker", "--since", "2030-01-01T00:00:01Z"), [1, 4, 5]),
+        (("--agent", "bob", "-n", "2"), [4, 5]),
+        (("--agent", "dora"), []),
+        (("--turn", "t11"), []),
+    ],
+)
+def test_filters_choose_and_hold_together(home: Home, words: tuple[str, ...], seconds: list[int]) -> None:
+    """Issue 3.5: by whom, turn, message, gravity, event, text, time and program; rotated files in their order."""
+    tell(home.logs)
+    assert events(logs(home, "--json", *words)) == [STORY[second][3] for second in seconds]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--agent", "Bob"),
+        ("--turn", "7"),
+        ("--turn", "m7"),
+        ("--message", "t7"),
+        ("--message", "m0"),
+        ("--level", "loud"),
+        ("--event", "turn opened"),
+        ("--since", "soon"),
+        ("--program", "sh"),
+        ("-n", "-1"),
+    ],
+)
+def test_what_can_be_no_filter_is_a_mistake_in_usage(home: Home, words: tuple[str, ...]) -> None:
+    """Issue 3.5: exit 2, with what would do; nothing is shown as if there were nothing."""
+    result = logs(home, *words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert words[0] in result.stderr
+
+
+def test_a_damaged_line_is_not_hidden_by_a_time(home: Home) -> None:
+    """[H22] Ours: when it was written nobody knows; how grave it is, one does."""
+    (home.logs / "broker.ndjson").write_text('{"time": "2030-01\n', encoding="utf-8")
+    assert events(logs(home, "--json", "--since", "1d", "--level", "error")) == ["damaged_line"]
+
+
 def test_no_log_yet_is_no_error(home: Home) -> None:
     """Ours: a fleet that never ran."""
     result = logs(home)
     assert (result.exit_code, result.stdout) == (0, "")
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("30s", datetime(2029, 12, 31, 23, 59, 30, tzinfo=UTC)),
-        ("10m", datetime(2029, 12, 31, 23, 50, tzinfo=UTC)),
-        ("2h", datetime(2029, 12, 31, 22, 0, tzinfo=UTC)),
-        ("1d", datetime(2029, 12, 31, tzinfo=UTC)),
-        ("2029-06-01T02:00:00+02:00", datetime(2029, 6, 1, tzinfo=UTC)),
-    ],
-)
-def test_since_is_an_age_or_a_time(text: str, expected: datetime) -> None:
-    """Ours."""
-    assert instant(text, datetime(2030, 1, 1, tzinfo=UTC)) == expected
-
-
-@pytest.mark.parametrize("text", ["", "soon", "10 parsecs", "9999999d", "2029-13-01"])
-def test_another_since_is_refused(text: str) -> None:
-    """Ours: with examples of what would do."""
-    with pytest.raises(Invalid, match="10m"):
-        instant(text, datetime(2030, 1, 1, tzinfo=UTC))

@@ -72,7 +72,7 @@ def test_help_lists_every_command_by_section() -> None:
     places = [shown.index(f"\n  {name} ") for name in COMMANDS]
     assert places == sorted(places)
     assert "Exit codes: 0 done, 1 refused" in shown
-    assert "_QUEENPOST_COMPLETE" in shown
+    assert "queenpost completion bash" in shown
 
 
 def test_completion_offers_commands_without_loading_them() -> None:

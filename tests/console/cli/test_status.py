@@ -18,6 +18,7 @@ MANAGER = AgentSummary(
     leased=1,
     attached=True,
     epoch=3,
+    open_asks=2,
     last_turn=LastTurn(id="t4", state="open", outcome=None, opened_at_ms=NOW_MS - 5000, closed_at_ms=None),
 )
 BOB = AgentSummary(
@@ -46,6 +47,7 @@ FLEET = FleetState(
     agents=[MANAGER, BOB],
     account=ACCOUNT,
     operator_mail=1,
+    open_asks=1,
     wal_bytes=0,
     warnings=["the disk is nearly full"],
 )
@@ -64,7 +66,7 @@ async def test_status_prints_its_stable_shape(terminal: Terminal) -> None:
             "state": "working",
             "reason": "",
             "mail": {"ready": 2, "leased": 1, "held": 0, "dead": 0},
-            "open_asks": None,
+            "open_asks": 2,
             "last_turn": {
                 "id": "t4",
                 "state": "open",
@@ -98,6 +100,8 @@ async def test_status_prints_its_stable_shape(terminal: Terminal) -> None:
                 "lost": 0,
             },
             "operator_mail": 1,
+            "open_asks": 1,
+            "frozen": False,
             "warnings": ["the disk is nearly full"],
         }
     )
@@ -110,12 +114,13 @@ async def test_a_person_sees_an_aligned_table_and_the_account(terminal: Terminal
     assert result.stdout == snapshot("""\
 demo  up 3 min  broker 0.1.0, pid 42
 
-AGENT    ROLE     BACKEND   STATE    WAITING  IN TURN  HELD  DEAD  LAST TURN
-manager  manager  scripted  working        2        1     -     -  t4 open for 5 s
-bob      agent    none      deaf           -        -     -     -  t2 rate limited 1 min ago  gone \\u{1b}[31mred
+AGENT    ROLE     BACKEND   STATE    WAITING  IN TURN  HELD  DEAD  ASKS  LAST TURN
+manager  manager  scripted  working        2        1     -     -     2  t4 open for 5 s
+bob      agent    none      deaf           -        -     -     -     -  t2 rate limited 1 min ago  gone \\u{1b}[31mred
 
 ACCOUNT  accepted 10 · handled 5 · waiting 3 · dead 1 · held 0 · expired 0 · mailbox 1 · redelivered 1 · lost 0
 MAILBOX  1 unread for the operator  (queenpost inbox)
+ASKS     1 waits for your answer  (queenpost asks --to-me)
 """)
     assert "warning: the disk is nearly full" in result.stderr
 
@@ -125,6 +130,13 @@ async def test_times_in_full_on_demand(terminal: Terminal) -> None:
     terminal.broker.answers["fleet.status"] = lambda _: FLEET
     shown = (await terminal.type("status", "--absolute")).stdout
     assert "t2 rate limited 2027-01-15T07:58:59.000Z" in shown
+
+
+async def test_a_frozen_fleet_says_so(terminal: Terminal) -> None:
+    """DESIGN 5.18, 10: with the command that ends it."""
+    terminal.broker.answers["fleet.status"] = lambda _: FLEET.model_copy(update={"frozen": True})
+    assert "FROZEN   everybody, who comes later too  (queenpost thaw)" in (await terminal.type("status")).stdout
+    assert (await terminal.json("status"))["frozen"] is True
 
 
 async def test_an_empty_fleet_says_how_to_get_agents(terminal: Terminal) -> None:

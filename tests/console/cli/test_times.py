@@ -1,8 +1,10 @@
 """Times in words."""
 
+from datetime import UTC, datetime
+
 import pytest
 
-from console.cli.times import ago, iso, maybe_iso, moment, span
+from console.cli.times import ago, instant, iso, maybe_iso, moment, span
 
 NOW_MS = 1_800_000_000_000
 
@@ -44,3 +46,40 @@ def test_moment(elapsed_ms: int, words: str) -> None:
 def test_span() -> None:
     """Ours."""
     assert [span(number) for number in (500, 61_000, 7_200_000)] == ["0 s", "1 min", "2 h"]
+
+
+@pytest.mark.parametrize(
+    ("left_ms", "words"),
+    [
+        (599_400, "in 10 min"),
+        (1_400, "in 1 s"),
+        (86_399_000, "in 1 d"),
+        (90_000_000, "in 1 d"),
+        (7 * 86_399_999, "in 7 d"),
+    ],
+)
+def test_what_lies_ahead_is_told_to_the_nearest_unit(left_ms: int, words: str) -> None:
+    """Ours: what was set for ten minutes is not said to come in nine."""
+    assert ago(NOW_MS + left_ms, NOW_MS) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("30s", datetime(2029, 12, 31, 23, 59, 30, tzinfo=UTC)),
+        ("10m", datetime(2029, 12, 31, 23, 50, tzinfo=UTC)),
+        ("2h", datetime(2029, 12, 31, 22, 0, tzinfo=UTC)),
+        ("1d", datetime(2029, 12, 31, tzinfo=UTC)),
+        ("2029-06-01T02:00:00+02:00", datetime(2029, 6, 1, tzinfo=UTC)),
+    ],
+)
+def test_since_is_an_age_or_a_time(text: str, expected: datetime) -> None:
+    """Ours."""
+    assert instant(text, datetime(2030, 1, 1, tzinfo=UTC)) == expected
+
+
+@pytest.mark.parametrize("text", ["", "soon", "10 parsecs", "9999999d", "999999d", "2029-13-01"])
+def test_another_since_is_refused(text: str) -> None:
+    """Ours: with examples of what would do."""
+    with pytest.raises(ValueError, match="10m"):
+        instant(text, datetime(2030, 1, 1, tzinfo=UTC))

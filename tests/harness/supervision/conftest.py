@@ -9,6 +9,7 @@ import pytest
 
 from harness.backends.protocol import Backend
 from harness.backends.seat import Seat
+from harness.freezing import Freezing
 from harness.supervision import keeper as keeper_module
 from harness.supervision.house import House
 from harness.supervision.keeper import Keeper
@@ -75,7 +76,7 @@ async def play(home: Home, office: PostOffice) -> AsyncGenerator[Play]:
     def choose(seat: Seat) -> Backend | None:
         return plays[0].choose(seat)
 
-    house = House(home, office, INSTANCE, lambda: "http://127.0.0.1:1/mcp", choose=choose)
+    house = House(home, office, INSTANCE, lambda: "http://127.0.0.1:1/mcp", Freezing(home.frozen), choose=choose)
     plays.append(Play(office, house))
     yield plays[0]
     for backend in plays[0].backends.values():

@@ -10,6 +10,7 @@ from tests.harness.conftest import INSTANCE
 from tests.harness.supervision.conftest import Play
 from wire.agents import AgentsAttach
 from wire.errors import Denied
+from wire.freeze_file import change_frozen
 
 
 @asynccontextmanager
@@ -148,3 +149,42 @@ async def test_a_new_link_is_announced_to_every_keeper(play: Play) -> None:
                 box.connected = False
             await fleet.on_link(play.office)
             assert all(box.connected for box in boxes)
+
+
+async def test_the_broker_stops_the_turn_of_a_frozen_agent(play: Play) -> None:
+    """[P15] DESIGN 5.18: the turn that it names and no other; the agent stays hosted and goes on."""
+    box = play.add("alice")
+    play.office.put("alice")
+    with anyio.fail_after(10):
+        async with hosted(play) as fleet:
+            program = await play.program_of("alice")
+            play.office.push("turn_revoked", "alice", instance=INSTANCE, turn="t99", frozen=True)
+            play.office.push("turn_revoked", "nobody", instance=INSTANCE, turn="t1", frozen=True)
+            await anyio.wait_all_tasks_blocked()
+            assert not program.left.is_set()
+            play.office.push("turn_revoked", "alice", instance=INSTANCE, turn=box.turn, frozen=True)
+            await program.left.wait()
+            (await play.program_of("alice")).ends()
+            await play.office.until(lambda: box.handled)
+            assert fleet.hosted == ["alice"]
+    assert [close.outcome for close in box.closes] == ["stopped", "completed"]
+
+
+async def test_the_file_stops_who_is_frozen_and_nobody_else(play: Play) -> None:
+    """[P15] DESIGN 5.18: without a word of the broker; behind the thaw the mail is handled."""
+    boxes = {name: play.add(name) for name in ("alice", "bob")}
+    for name in boxes:
+        play.office.put(name)
+    frozen = play.house.home.frozen
+    with anyio.fail_after(10):
+        async with hosted(play) as fleet:
+            alice, bob = [await play.program_of(name) for name in boxes]
+            change_frozen(frozen, lambda now: now.and_also(["alice"]))
+            await alice.left.wait()
+            bob.ends()
+            await play.office.until(lambda: boxes["bob"].handled)
+            change_frozen(frozen, lambda now: now.without([]))
+            (await play.program_of("alice")).ends()
+            await play.office.until(lambda: boxes["alice"].handled)
+            assert fleet.hosted == ["alice", "bob"]
+    assert [close.outcome for close in boxes["alice"].closes] == ["stopped", "completed"]

@@ -1,0 +1,237 @@
+"""What an interactive session tells the post office, and is told by it, through the hooks of its client (DESIGN 5.4).
+
+`python -I -S session.py start|tool|stop AGENT HOME`, the client's JSON on stdin, JSON in the client's form on stdout.
+stop: the turn is over, so what it was handed is handled; waiting mail is named once. start, tool: mail is named.
+
+It runs at every tool call of a client, so it has to start at once: the standard library only, nothing of ours, one
+blocking socket. Exit code 0 always; where anything is in the way it is silent, after a second at the latest. What it
+says holds counts and no word of a body: what a client puts into a conversation for us must not be written by others.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import socket
+import stat
+import sys
+import time
+from contextlib import suppress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # loading it takes as long as the interpreter's start
+    from typing import Any
+
+WITHIN_S = 0.9
+"""Bound on all that waits: for the client's JSON and for the broker."""
+
+HEARD_WITHIN_S = 0.3
+"""Bound on the client's JSON alone: one that never ends its sentence must not cost the settling."""
+
+STDIN, STDOUT = 0, 1
+PROTOCOL = 1
+MAX_BYTES = 4 * 1024 * 1024
+"""Of the client's JSON and of one answer; tool results of any size are in the former, and are not needed."""
+
+ANCESTORS = 3
+"""How far above a hook its client is: a shell, perhaps one more."""
+
+SERVER = "mcp__queenpost__"
+"""How the names of our tools begin. recv says by itself what still waits."""
+
+
+class Silent(Exception):
+    """There is nothing to say."""
+
+
+class Line:
+    """A connection to the broker as the agent, used for a few calls."""
+
+    def __init__(self, home: str, agent: str, deadline: float) -> None:
+        self._deadline = deadline
+        self._rest = b""
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        token = _secret(os.path.join(home, "secrets", "agents", agent))
+        self._socket.settimeout(self._left_s())
+        self._socket.connect(_socket_path(home))
+        if "protocol" not in self._ask(hello="queenpost", protocol=PROTOCOL, token=token, kind="hook"):
+            raise Silent
+
+    def call(self, op: str, **fields: Any) -> dict[str, Any]:
+        """Ask the broker; a refusal means that there is nothing to say."""
+        answer = self._ask(id=1, op=op, **fields)
+        if answer.get("ok") is not True:
+            raise Silent
+        return answer["result"]
+
+    def _ask(self, **frame: Any) -> dict[str, Any]:
+        self._socket.settimeout(self._left_s())
+        self._socket.sendall(json.dumps(frame).encode() + b"\n")
+        while True:
+            answer = json.loads(self._line())
+            if "event" not in answer:  # pushes come unasked
+                return answer
+
+    def _line(self) -> bytes:
+        while b"\n" not in self._rest:
+            self._socket.settimeout(self._left_s())
+            data = self._socket.recv(65536)
+            if not data or len(self._rest) > MAX_BYTES:
+                raise Silent
+            self._rest += data
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line
+
+    def _left_s(self) -> float:
+        left_s = self._deadline - time.monotonic()
+        if left_s <= 0:
+            raise Silent
+        return left_s
+
+
+def main(arguments: list[str]) -> None:
+    """Do what the moment asks for, and say what there is to say."""
+    deadline = time.monotonic() + WITHIN_S
+    moment, agent, home = arguments
+    heard = _heard()
+    if _is_of_another_window(home, agent):
+        return
+    _show_life(home, agent)
+    said = MOMENTS[moment](Line(home, agent, deadline), agent, home, heard)
+    os.write(STDOUT, json.dumps(said).encode() + b"\n")
+
+
+def start(line: Line, agent: str, home: str, heard: dict[str, Any]) -> dict[str, Any]:
+    """A session begins, or goes on with a shorter memory."""
+    waiting = _waiting(line)
+    _remember(home, agent, heard, waiting)
+    now = f" {_waits(waiting)}" if waiting else ""
+    who = f"You are {agent} in a Queenpost fleet; recv and send of the server queenpost are your mail."
+    return _context("SessionStart", f"{who} What recv gives you counts as handled when your turn ends.{now}")
+
+
+def tool(line: Line, agent: str, home: str, heard: dict[str, Any]) -> dict[str, Any]:
+    """A tool was used in the middle of a turn: name mail that has come since it was named last."""
+    waiting = _waiting(line)
+    known = _remember(home, agent, heard, waiting)
+    if waiting <= known or str(heard.get("tool_name")).startswith(SERVER):
+        raise Silent
+    return _context("PostToolUse", _waits(waiting))
+
+
+def stop(line: Line, agent: str, home: str, heard: dict[str, Any]) -> dict[str, Any]:
+    """The turn ends: settle it. Where mail waits the session goes on, but only once."""
+    line.call("turns.settle")
+    waiting = _waiting(line)
+    _remember(home, agent, heard, waiting)
+    # Where it does not say whether it already went on because of us, it might do so for ever.
+    if not waiting or heard.get("stop_hook_active") is not False:
+        raise Silent
+    return {"decision": "block", "reason": _waits(waiting)}
+
+
+MOMENTS = {"start": start, "tool": tool, "stop": stop}
+
+
+def _waiting(line: Line) -> int:
+    return int(line.call("inbox.peek", max=1)["waiting"])
+
+
+def _waits(count: int) -> str:
+    return f"Queenpost: {count} message{'' if count == 1 else 's'} wait{'s' if count == 1 else ''}; call recv."
+
+
+def _context(event: str, text: str) -> dict[str, Any]:
+    return {"hookSpecificOutput": {"hookEventName": event, "additionalContext": text}}
+
+
+def _heard() -> dict[str, Any]:
+    """Read what the client says; anything else than an object says nothing."""
+    data, deadline = bytearray(), time.monotonic() + HEARD_WITHIN_S
+    try:
+        while select.select([STDIN], [], [], max(deadline - time.monotonic(), 0))[0]:
+            chunk = os.read(STDIN, 65536)
+            if not chunk:
+                break
+            data += chunk[: MAX_BYTES - len(data)]  # read on: a pipe that is closed too early may end a client
+        said = json.loads(data)
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}  # pyright: ignore[reportUnknownVariableType]  # JSON has text as keys
+
+
+def _is_of_another_window(home: str, agent: str) -> bool:
+    """Say whether the agent's mail is with another process of the client than the one that runs this hook.
+
+    `mcp_tools.session_note` says whose it is. False where that cannot be told.
+    """
+    try:
+        with open(os.path.join(home, "run", f"session-{agent}"), encoding="ascii") as note:
+            server, client = map(int, note.read().split())
+        os.kill(server, 0)
+        pid = os.getppid()
+        for _ in range(ANCESTORS):
+            if pid == client:
+                return False
+            pid = _parent(pid)
+    except (OSError, ValueError):
+        return False  # nobody has it, whoever had it was killed, or this system has no /proc
+    return True
+
+
+def _parent(pid: int) -> int:
+    with open(f"/proc/{pid}/stat", "rb") as status:
+        return int(status.read().rpartition(b")")[2].split()[1])
+
+
+def _show_life(home: str, agent: str) -> None:
+    """Tell a server over HTTP that its client is there."""
+    try:
+        os.utime(os.path.join(home, "run", f"mcp-{agent}.token"))
+    except OSError:
+        return
+
+
+def _remember(home: str, agent: str, heard: dict[str, Any], waiting: int) -> int:
+    """Note how much mail this session knows of; gives how much it knew of before."""
+    path = os.path.join(home, "run", f"told-{agent}")
+    session = str(heard.get("session_id"))[:64]
+    try:
+        with open(path, encoding="utf-8") as file:
+            before = json.load(file)
+        known = before["waiting"] if before["session"] == session else 0
+    except (OSError, ValueError, KeyError, TypeError):
+        known = 0
+    if waiting != known:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump({"session": session, "waiting": waiting}, file)
+    return known
+
+
+def _secret(path: str) -> str:
+    with open(path, encoding="utf-8") as file:
+        if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+            raise Silent
+        return file.read().rstrip("\r\n")
+
+
+def _socket_path(home: str) -> str:
+    """Find the broker as `wire.home.Home.socket` does: where it is noted, if the note was made for this home."""
+    try:
+        with open(os.path.join(home, "run", "socket"), encoding="utf-8") as note:
+            noted = note.read().strip()
+    except OSError:
+        return os.path.join(home, "run", "broker.sock")
+    import hashlib  # noqa: PLC0415  # rare, and slow to load
+
+    own = hashlib.sha256(os.fsencode(os.path.realpath(home))).hexdigest()[:8]
+    if os.path.basename(os.path.dirname(noted)).startswith(f"queenpost-{own}-"):
+        return noted
+    return os.path.join(home, "run", "broker.sock")
+
+
+if __name__ == "__main__":
+    with suppress(Exception):  # whatever it is: the session goes on undisturbed, and there is no log
+        main(sys.argv[1:])

@@ -1,0 +1,1 @@
+"""What `queenpost mcp install` does to the files of clients."""

@@ -1,0 +1,1 @@
+"""The hooks of an attended session, run as programs."""

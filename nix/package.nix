@@ -32,10 +32,12 @@ python3Packages.buildPythonApplication {
     aiosqlite
     anyio
     click
+    cronsim
     jinja2
     mcp
     pydantic
     starlette
+    tzdata
     uvicorn
   ];
 

@@ -1,0 +1,98 @@
+# Every setting of queenpost.toml as an option: the same names, bounds and defaults as in wire/settings.py, which a test
+# compares in both directions. `null` means unset: the key does not stand in the file.
+{ lib }:
+
+let
+  inherit (lib) mkOption types;
+
+  option = type: default: description: mkOption { inherit type default description; };
+  unset = type: option (types.nullOr type) null;
+  positive = most: types.addCheck (types.numbers.between 0 most) (number: number > 0);
+  text = types.str;
+  file = types.either types.path types.str;
+in
+{
+  fleet = {
+    name = unset (types.strMatching "[a-z0-9][a-z0-9-]{0,62}") ''
+      Name of the fleet: lower-case letters, digits and dashes. Unset: that of the folder below /var/lib.
+    '';
+  };
+
+  limits = {
+    send_burst = option (types.ints.between 1 1000000) 120 "Messages that an agent may send at once.";
+    send_per_minute = option (positive 10000000) 60.0 "Messages a minute that it may send for long.";
+    inbox_messages = option (types.ints.between 1 1000000) 1000 "Messages that may wait in an inbox.";
+    inbox_bytes = option (types.ints.between 1024 1099511627776) 16777216 "Bytes of mail that may wait in an inbox.";
+    body_bytes = option (types.ints.between 256 524288) 24576 "Bytes of one message, in UTF-8.";
+    disk_headroom_bytes = option (types.ints.between 0 1099511627776) 33554432 ''
+      Sends from agents are refused while the disk has less free space than this.
+    '';
+    storm_messages = option (types.ints.between 2 1000000) 30 ''
+      Messages of a pair or a cycle of agents within `storm_window_s`, each sent in a turn that held a peer's mail,
+      before further ones are held.
+    '';
+    storm_window_s = option (positive 86400) 300.0 "Seconds in which they are counted.";
+    storm_per_day = option (types.ints.between 2 10000000) 400 "The same within 24 hours.";
+    storm_depth = option (types.ints.between 2 1000000) 256 ''
+      Mail this deep in a chain of causes is held, however slow the chain is.
+    '';
+  };
+
+  retention = {
+    handled_days = option (types.numbers.between 7 36500) 30.0 ''
+      Days that handled mail and expired asks are kept; a send's key lives as long.
+    '';
+    dead_days = option (types.numbers.between 7 36500) 30.0 "Days that dead mail is kept.";
+    statistics_days = option (types.numbers.between 1 36500) 90.0 "Days that statistics are kept.";
+  };
+
+  link = {
+    listen = unset text "`host:port` on which the broker listens with TLS. Unset: no port is opened.";
+    certificate = unset file "PEM file with the certificate chain; an absolute path.";
+    key = unset text ''
+      PEM file with its private key, mode 0600, outside of the Nix store: an absolute path, as text.
+    '';
+    group = unset text "Group that may use the socket. Unset: only the user that runs the broker.";
+  };
+
+  agents = mkOption {
+    default = { };
+    description = ''
+      The agents of the fleet by name: a lower-case letter, then up to 30 lower-case letters, digits and dashes.
+    '';
+    example = { alice = { backend = "command"; command = [ "/srv/agents/alice.sh" ]; }; };
+    type = types.attrsOf (types.submodule {
+      options = {
+        role = option (types.enum [ "agent" "manager" ]) "agent" "At most one agent of a fleet is its manager.";
+        backend = option (types.enum [ "none" "command" "scripted" ]) "none" ''
+          What runs its turns. `none`: no harness hosts it; it is a plain MCP client or a person at a command line.
+        '';
+        command = option (types.listOf text) [ ] "Executable and leading arguments; needed by the `command` backend.";
+        args = option (types.listOf text) [ ] "Further arguments, for the command or the script.";
+        script = unset text "Name of the script that the `scripted` backend follows.";
+        prompt = unset file ''
+          File with the role prompt, put before the mail of every turn. A path of this configuration goes into the
+          store, where everybody can read it.
+        '';
+        workdir = unset text "Where the program runs; an absolute path.";
+        env = option (types.attrsOf text) { } ''
+          Added to the program's environment. Not for secrets: it stands in the store and in the database.
+        '';
+        env_file = unset text ''
+          File of NAME=VALUE lines, outside of the Nix store, that only the harness opens: an absolute path as text,
+          or one that begins with `secrets/`, the folder in the home.
+        '';
+        allowed_recipients = unset (types.listOf text) ''
+          To whom it may write. Unset: to anyone. Empty: only to the manager and the operator.
+        '';
+        uid = unset (types.ints.between 0 2147483648) ''
+          On the socket its token is good only from this user id. Unset: from any.
+        '';
+        batch_max = option (types.ints.between 1 32) 32 "Messages handed over when a turn opens.";
+        silence_s = option (positive 86400) 900.0 ''
+          Seconds without output after which a turn is told to finish, interrupted, at last killed.
+        '';
+      };
+    });
+  };
+}

@@ -1,0 +1,53 @@
+# What settings have to be beyond their types, in the words of the module's assertions. The broker checks the rest again
+# when it reads the file; here it is said before anything is built.
+{ lib, settings }:
+
+let
+  inherit (builtins) all attrNames concatLists concatStringsSep elem filter head match substring;
+
+  names = attrNames settings.agents;
+  agents = map (name: settings.agents.${name} // { inherit name; at = "services.queenpost.settings.agents.${name}"; }) names;
+  managers = map (agent: agent.name) (filter (agent: agent.role == "manager") agents);
+  link = settings.link;
+
+  rule = assertion: message: { inherit assertion message; };
+  inStore = path: lib.hasPrefix builtins.storeDir path;
+  absolute = path: substring 0 1 path == "/";
+
+  # Relative paths would start at /etc/queenpost, where the file lies and nothing else does.
+  outside = at: path: allowed: rule (path == null || allowed (toString path)) "${at} has to be an absolute path";
+  secret = at: path: rule (path == null || !inStore path)
+    "${at} is in the Nix store, which everybody can read; name a file outside of it, as text: \"/run/secrets/…\"";
+
+  ofAgent = agent: [
+    (rule (match "[a-z][a-z0-9-]{0,30}" agent.name != null)
+      "${agent.at}: a name is a lower-case letter, then up to 30 lower-case letters, digits and dashes")
+    (rule (!elem agent.name [ "operator" "system" "reminder" "self" ]) "${agent.at}: that name is reserved; choose another")
+    (rule (agent.name != "manager" || agent.role == "manager")
+      "${agent.at}: only the agent with role = \"manager\" may be named manager")
+    (rule (agent.backend != "command" || agent.command != [ ]) "${agent.at}: backend \"command\" needs a command")
+    (rule (agent.backend != "scripted" || agent.script != null) "${agent.at}: backend \"scripted\" needs a script")
+    (rule
+      (all (to: elem to ([ "manager" "operator" ] ++ names))
+        (if agent.allowed_recipients == null then [ ] else agent.allowed_recipients))
+      "${agent.at}.allowed_recipients names somebody who is no agent of this fleet")
+    (outside "${agent.at}.workdir" agent.workdir absolute)
+    (outside "${agent.at}.prompt" agent.prompt absolute)
+    (outside "${agent.at}.command" (if agent.command == [ ] then null else head agent.command)
+      (path: absolute path || match ".*/.*" path == null))
+    (outside "${agent.at}.env_file" agent.env_file (path: absolute path || lib.hasPrefix "secrets/" path))
+    (secret "${agent.at}.env_file" agent.env_file)
+  ];
+in
+[
+  (rule (builtins.length managers <= 1)
+    "services.queenpost.settings.agents: a fleet has at most one manager; these say so: ${concatStringsSep ", " managers}")
+  (rule (link.listen == null || (link.certificate != null && link.key != null))
+    "services.queenpost.settings.link: listen needs certificate and key: no port is opened without TLS")
+  (rule (link.listen == null || match ".+:[0-9]{1,5}" link.listen != null)
+    "services.queenpost.settings.link.listen has to be host:port")
+  (outside "services.queenpost.settings.link.certificate" link.certificate absolute)
+  (outside "services.queenpost.settings.link.key" link.key absolute)
+  (secret "services.queenpost.settings.link.key" link.key)
+]
+++ concatLists (map ofAgent agents)

@@ -1,0 +1,55 @@
+"""Configurations for the module: one that says everything, and every setting there is."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from wire.settings import AgentSettings, Settings
+
+STRANGE = [
+    'a "quoted" \\ word',
+    "${HOME} $${x} ''",
+    "line\nbreak\r\ttab",
+    "\x7f\x01\x1b",
+    "ü ☃ 😀",
+    "# no comment",
+    "'''",
+    "",
+]
+
+FULL: dict[str, Any] = {
+    "fleet": {"name": "demo"},
+    "limits": {
+        "send_burst": 7, "send_per_minute": 0.5, "inbox_messages": 10, "inbox_bytes": 2048, "body_bytes": 512,
+        "disk_headroom_bytes": 0, "storm_messages": 3, "storm_window_s": 60.5, "storm_per_day": 9, "storm_depth": 4,
+    },
+    "retention": {"handled_days": 7, "dead_days": 8.25, "statistics_days": 1},
+    "link": {"listen": "0.0.0.0:7411", "certificate": "/etc/ssl/fleet.pem", "key": "/run/secrets/fleet.key",
+    "group": "users"},
+    "agents": {
+        "manager": {"role": "manager", "backend": "scripted", "script": "survey-manager", "args": ["worker"]},
+        "alice": {
+            "backend": "command", "command": ["/srv/alice.sh", *STRANGE], "args": STRANGE, "prompt": "/srv/alice.md",
+            "workdir": "/srv", "env": {f"NAME {n}" if n else "NAME": text for n, text in enumerate(STRANGE)},
+            "env_file": "secrets/alice.env", "allowed_recipients": ["manager", "worker"], "uid": 1000,
+            "batch_max": 1, "silence_s": 12.5,
+        },
+        "worker": {"allowed_recipients": []},
+    },
+}  # fmt: skip
+"""Every setting, none at its default."""
+
+
+def fields(
+    model: type[BaseModel] = Settings, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
+    """Every setting that may stand in queenpost.toml; NAME stands for the name of an agent."""
+    for name, field in model.model_fields.items():
+        inner = AgentSettings if name == "agents" else field.annotation
+        at = (*path, name, "NAME") if name == "agents" else (*path, name)
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from fields(inner, at)
+        else:
+            yield at, field

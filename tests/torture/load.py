@@ -25,6 +25,9 @@ send_per_minute = 10_000_000
 inbox_messages = 1_000_000
 inbox_bytes = 1_000_000_000
 disk_headroom_bytes = 0
+storm_messages = 1_000_000
+storm_per_day = 10_000_000
+storm_depth = 1_000_000
 """ + "".join(f"[agents.agent-{number}]\n" for number in range(AGENTS))
 
 

@@ -6,7 +6,6 @@ The second half needs a small file system of its own and may be left out; then i
 import random
 import shutil
 import sqlite3
-import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -21,6 +20,7 @@ from broker.services.callers import Caller
 from tests.fakes.broker import BrokerProcess, run_to_end, short_home
 from tests.fakes.office import Call, FakeOffice
 from tests.scenarios.fleet import Worker
+from tests.torture.disk import small_disk
 from wire.client import new_key
 from wire.errors import Full, QueenpostError, Unavailable
 from wire.home import Home
@@ -180,20 +180,11 @@ BALLAST_BYTES = 2 * 1024 * 1024
 @pytest.fixture
 def disk() -> Iterator[Path]:
     """A file system of 8 MiB; skips the test where it cannot be had."""
-    mount, umount = shutil.which("mount"), shutil.which("umount")
-    if mount is None or umount is None:
-        pytest.skip("full disk under a running broker was NOT RUN: there is no mount here")
-    with short_home() as home:
-        folder = home.root.with_name("disk")
-        folder.mkdir()
-        mounting = [mount, "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=0700", "tmpfs", str(folder)]
-        done = subprocess.run(mounting, check=False, capture_output=True, text=True, timeout=10)
-        if done.returncode != 0:
-            pytest.skip(f"full disk under a running broker was NOT RUN: {done.stderr.strip() or 'may not mount'}")
-        try:
-            yield folder
-        finally:
-            subprocess.run([umount, "-l", str(folder)], check=True, timeout=10)
+    with (
+        short_home() as home,
+        small_disk(home.root.with_name("disk"), DISK_BYTES, "full disk under a running broker") as folder,
+    ):
+        yield folder
 
 
 SETTINGS = """

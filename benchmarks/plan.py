@@ -16,7 +16,10 @@ class Plan:
     restarts: int = 3
     idle_agents: int = 50
     idle_s: float = 5.0
+    reminders: int = 10_000
+    """Due at one instant."""
+    drains: int = 2
 
 
-QUICK = Plan(rounds=5, window_s=0.2, samples=25, restarts=1, idle_s=1.0)
+QUICK = Plan(rounds=5, window_s=0.2, samples=25, restarts=1, idle_s=1.0, reminders=1000, drains=1)
 """Under 30 s."""

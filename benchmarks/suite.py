@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
 
 import anyio
+import anyio.to_thread
 from anyio.abc import Process
 
 from benchmarks import loads
@@ -16,10 +17,13 @@ from benchmarks.commits import one_row_commits
 from benchmarks.figures import Figure, percentile
 from benchmarks.fleet import BODY, Fleet
 from benchmarks.floor.client import floor_post
+from benchmarks.hooks import hook_runs
+from benchmarks.noise import beside_noise
 from benchmarks.plan import Plan
 from benchmarks.post import Post
 from benchmarks.product import floor_with_our_client, harness, product_post
 from benchmarks.programs import processor_s, program
+from benchmarks.reminders import beside_reminders
 from benchmarks.rows import Series, figures
 from benchmarks.tools import tool_sends
 from wire.home import CONFIG_NAME, Home
@@ -65,6 +69,17 @@ async def measure(plan: Plan, folder: Path, say: Say) -> list[Figure]:
         say("the tools over stdio")
         taken = await tool_sends(home, fleet.spare, fleet.sinks[0], plan.samples)
         series.add("tool send", percentile(taken, 50))
+        say("hooks")
+        for _ in range(plan.rounds):
+            runs = await anyio.to_thread.run_sync(hook_runs, home, fleet.spare)
+            series.add("hook", runs.hook)
+            series.add("bare python", runs.nothing)
+        say("malformed frames beside a healthy client")
+        for _ in range(plan.rounds):
+            await beside_noise(series, plan, home, product.post, fleet, folder)
+        say("reminders that are due, beside a sender")
+        for _ in range(plan.drains):
+            await beside_reminders(series, plan, home, product.post, fleet)
     say("starts after kill -9")
     await _restarts(series, plan, home, fleet, folder)
     say("parked agents")

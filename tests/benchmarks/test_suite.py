@@ -15,7 +15,9 @@ from tests.fakes.broker import short_home
 
 pytestmark = pytest.mark.anyio
 
-TINY = Plan(rounds=1, pairs=2, window_s=0.02, samples=3, restarts=1, idle_agents=2, idle_s=0.02)
+TINY = Plan(
+    rounds=1, pairs=2, window_s=0.02, samples=3, restarts=1, idle_agents=2, idle_s=0.02, reminders=120, drains=1
+)
 
 
 @pytest.mark.timeout(120)
@@ -30,6 +32,9 @@ async def test_a_run_takes_every_figure() -> None:
         "life cycles, 2 pairs ÷ floor",
         "durable sends, 2 senders ÷ 1 sender",
         "parked open behind the receipt ÷ one commit",
+        "durable send beside malformed frames, p99 ÷ alone",
+        "a session's hook, all of it ÷ `python -S -c pass`",
+        "durable send beside 120 reminders that are due, p95 ÷ alone",
     ]
     assert all(len(figure.values) == 1 for figure in figures)
     assert by_name["life cycles, 2 pairs"].median > 0

@@ -268,6 +268,27 @@ CREATE INDEX flows_by_time ON flows (at, sender, recipient, n);
 
 CREATE INDEX flows_by_recipient ON flows (recipient, sender);
 
+CREATE TABLE flow_totals (
+    sender TEXT NOT NULL,
+    recipient TEXT NOT NULL,
+    n INTEGER NOT NULL,
+    PRIMARY KEY (sender, recipient)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER flows_added AFTER INSERT ON flows BEGIN
+    INSERT INTO flow_totals (sender, recipient, n) VALUES (new.sender, new.recipient, new.n)
+    ON CONFLICT (sender, recipient) DO UPDATE SET n = n + excluded.n;
+END;
+
+CREATE TRIGGER flows_counted AFTER UPDATE OF n ON flows BEGIN
+    UPDATE flow_totals SET n = n + new.n - old.n WHERE sender = new.sender AND recipient = new.recipient;
+END;
+
+CREATE TRIGGER flows_dropped AFTER DELETE ON flows BEGIN
+    UPDATE flow_totals SET n = n - old.n WHERE sender = old.sender AND recipient = old.recipient;
+    DELETE FROM flow_totals WHERE sender = old.sender AND recipient = old.recipient AND n <= 0;
+END;
+
 CREATE TABLE merged_notices (
     recipient TEXT NOT NULL,
     cause TEXT NOT NULL,

@@ -1,7 +1,7 @@
 -- traffic --
 -- Causal mail since :window and since :day: of each pair of :sender and a name in the JSON list :recipients, both ways
 -- (whole = 0). Where :sender's own side of one of them reaches :warm or :warm_day, all pairs of the fleet follow
--- (whole = 1), as a circle may have closed.
+-- (whole = 1), as a circle may have closed: those of the window, and those of the day that are busy enough for one.
 WITH pair AS MATERIALIZED (
     SELECT f.sender, f.recipient, total(f.n) FILTER (WHERE f.at > :window) AS recent, total(f.n) AS day
     FROM json_each(:recipients) j CROSS JOIN flows f ON f.sender = :sender AND f.recipient = j.value
@@ -10,16 +10,24 @@ WITH pair AS MATERIALIZED (
     SELECT f.sender, f.recipient, total(f.n) FILTER (WHERE f.at > :window), total(f.n)
     FROM json_each(:recipients) j CROSS JOIN flows f ON f.sender = j.value AND f.recipient = :sender
     WHERE f.at > :day AND f.at <= :now GROUP BY f.sender
-), looked (since) AS (
-    SELECT CASE WHEN max(day) >= :warm_day THEN :day ELSE :window END
-    FROM pair WHERE sender = :sender HAVING max(day) >= :warm_day OR max(recent) >= :warm
+), own (recent, day) AS (
+    SELECT max(recent), max(day) FROM pair WHERE sender = :sender
+), over AS MATERIALIZED (
+    SELECT f.sender, f.recipient, sum(f.n) AS n FROM own CROSS JOIN flows f INDEXED BY flows_by_time ON f.at <= :day
+    WHERE own.day >= :warm_day GROUP BY f.sender, f.recipient
 )
 SELECT 0 AS whole, sender, recipient, CAST(recent AS INTEGER) AS recent, CAST(day AS INTEGER) AS day FROM pair
 UNION ALL
 SELECT * FROM (
-    SELECT 1, f.sender, f.recipient, CAST(total(f.n) FILTER (WHERE f.at > :window) AS INTEGER), sum(f.n)
-    FROM looked CROSS JOIN flows f INDEXED BY flows_by_time ON f.at > looked.since AND f.at <= :now
-    GROUP BY f.sender, f.recipient HAVING sum(f.n) > 1 LIMIT :most
+    SELECT 1, f.sender, f.recipient, sum(f.n), 0
+    FROM own CROSS JOIN flows f INDEXED BY flows_by_time ON f.at > :window AND f.at <= :now
+    WHERE own.recent >= :warm GROUP BY f.sender, f.recipient HAVING sum(f.n) > 1 LIMIT :most
+)
+UNION ALL
+SELECT * FROM (
+    SELECT 1, t.sender, t.recipient, 0, t.n - coalesce(o.n, 0)
+    FROM own CROSS JOIN flow_totals t LEFT JOIN over o ON o.sender = t.sender AND o.recipient = t.recipient
+    WHERE own.day >= :warm_day AND t.n > 1 AND t.n >= :warm_day AND t.n - coalesce(o.n, 0) > 1 LIMIT :most
 );
 
 -- count --

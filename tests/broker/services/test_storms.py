@@ -375,6 +375,34 @@ def test_the_guard_needs_its_indexes(office: FakeOffice) -> None:
     assert "SEARCH f USING COVERING INDEX flows_by_time (at>? AND at<?)" in steps
 
 
+def test_the_totals_of_pairs_are_the_sums_of_their_steps(office: FakeOffice, crew: dict[str, Caller]) -> None:
+    """[P05] DESIGN 6: what a look at the fleet reads is what was counted, forgiven and forgotten."""
+    sums = "SELECT sender, recipient, sum(n) AS n FROM flows GROUP BY sender, recipient"
+    totals = "SELECT sender, recipient, n FROM flow_totals"
+    go_round(office, crew, ["alice", "bob", "carol"], every_s=4)
+    go_round(office, crew, ["worker-1", "worker-2"])
+    assert len(office.rows(totals)) == 5
+    assert office.rows(totals) == office.rows(sums)
+    office.send(OPERATOR_CALLER, "carol")
+    assert len(office.rows(totals)) == 3
+    assert office.rows(totals) == office.rows(sums)
+    office.damage("DELETE FROM flows WHERE sender = 'worker-1' AND at = (SELECT min(at) FROM flows)")
+    assert office.rows(totals) == office.rows(sums)
+    office.damage("DELETE FROM flows")
+    assert office.rows(totals) == []
+
+
+def test_what_is_older_than_a_day_and_still_there_does_not_count(office: FakeOffice, crew: dict[str, Caller]) -> None:
+    """[P05] Ours: old steps are dropped once an hour; until then they are taken off the totals."""
+    office.rules = Rules(Limits(storm_messages=400, storm_per_day=12))
+    first = len(go_round(office, crew, ["alice", "bob", "carol"]))
+    assert office.held() != {}
+    office.pass_time(24 * 3600)
+    assert office.rows("SELECT 1 FROM flows") != []
+    again = go_round(office, crew, ["alice", "bob", "carol"])
+    assert len(again) == first
+
+
 def test_the_words_of_a_period_are_its_length(office: FakeOffice, crew: dict[str, Caller]) -> None:
     """[P05] Ours: a window of the operator's choice, also one shorter than a step."""
     office.rules = Rules(Limits(storm_messages=2, storm_window_s=1.5))

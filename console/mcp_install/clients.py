@@ -137,7 +137,7 @@ CLIENTS: dict[str, Client] = {
                 "project": lambda place: place.folder / ".gemini/settings.json",
                 "user": lambda place: place.home / ".gemini/settings.json",
             },
-            start="start `gemini` in this folder; `/mcp` lists the server",
+            start="start `gemini` in this folder and trust it; `/mcp` lists the server",
         ),
         Client(
             name="cursor",

@@ -68,7 +68,8 @@ def install(wish: Wish, place: Place) -> list[Edit]:
     else:
         edits = [_edit_json(wish, place, lambda text: json_config.with_server(text, client.table, entry))]
     if client.hook_files:
-        edits.append(_edit_hooks(wish, place, lambda text: _kept_in_step(text, wish)))
+        edit = _edit_hooks(wish, place, lambda text: _kept_in_step(text, wish))
+        edits += [edit] if edit.changes or edit.source.data is not None else []
     return edits
 
 

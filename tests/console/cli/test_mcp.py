@@ -138,6 +138,13 @@ def test_the_second_time_nothing_is_written(project: Project, client: str) -> No
     assert project.files() == before
 
 
+def test_a_file_that_is_not_needed_is_not_spoken_of(project: Project) -> None:
+    """Ours: without --hooks nobody asks for a file of hooks; one that is there is kept in step, and named."""
+    assert "settings.local.json" not in project.install("claude").stdout
+    project.install("claude", "--hooks")
+    assert "already so: " in project.install("claude").stdout
+
+
 @pytest.mark.parametrize("client", [*PLACES, "codex"])
 def test_a_dry_run_shows_the_difference_and_writes_nothing(project: Project, client: str) -> None:
     """Spec."""
@@ -266,10 +273,7 @@ def test_programs_get_json(project: Project) -> None:
         "client": "claude",
         "agent": "alice",
         "dry_run": False,
-        "files": [
-            {"path": str(path), "changes": True, "backup": f"{path}.queenpost-backup"},
-            {"path": str(project.folder / ".claude/settings.local.json"), "changes": False, "backup": None},
-        ],
+        "files": [{"path": str(path), "changes": True, "backup": f"{path}.queenpost-backup"}],
     }
 
 

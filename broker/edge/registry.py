@@ -160,7 +160,11 @@ async def reload(office: Office) -> Mapping[str, bytes]:
 
 def _limits(tx: Tx) -> Limits:
     row = tx.one("fleet.limits")
-    return Limits.model_validate_json(row["limits"]) if row else Limits()
+    try:
+        return Limits.model_validate_json(row["limits"]) if row else Limits()
+    except ValueError:
+        tx.log("limits_unreadable")  # until they are applied again, the defaults hold
+        return Limits()
 
 
 def _make(office: Office, names: Iterable[str]) -> dict[str, bytes]:

@@ -1,9 +1,8 @@
 """`explain` of an agent: what it does, why it does nothing, and what it did lately."""
 
-import json
 from datetime import UTC, datetime
 
-from broker.services import views
+from broker.services import audit, views
 from broker.services.states import Reports
 from broker.store.readers import Reader
 from broker.store.tx import Row
@@ -47,7 +46,7 @@ async def explain(reader: Reader, request: AgentsExplain, now_ms: int, reports: 
 _REASONS = {
     "stopped": "{reason}",
     "failed": "it failed: {reason}; its log says more, `queenpost logs --agent {name}`",
-    "frozen": "{mail}, but it is frozen {reason}",
+    "frozen": "{mail}; it is frozen {reason}",
     "paused": "{mail}, but it is paused; `queenpost agent resume {name}` lets it go on",
     "deaf": "{mail}, but nobody works for it; start its harness with `queenpost harness {name}` or `queenpost up`",
     "away": "{mail}; its harness is not connected: start it with `queenpost harness {name}` or `queenpost up`",
@@ -148,9 +147,7 @@ def _audit(rows: list[Row]) -> list[Happening]:
         Happening(
             at_ms=row["at"],
             event=row["action"],
-            detail=" ".join(
-                [f"by {row['principal']}", *(f"{key}={value}" for key, value in json.loads(row["detail"]).items())]
-            ),
+            detail=f"by {row['principal']} {audit.words(row['detail'])}".rstrip(),
         )
         for row in rows
     ]

@@ -94,5 +94,9 @@ def _require_one_manager(tx: Tx, name: str, settings: AgentSettings) -> None:
 
 
 def _difference(before: str, after: str) -> str:
-    old, new = json.loads(before), json.loads(after)
+    try:
+        old = json.loads(before)
+    except ValueError:
+        return "what was stored was broken"
+    new = json.loads(after)
     return ", ".join(sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key)))

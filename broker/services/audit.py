@@ -18,3 +18,11 @@ def write(tx: Tx, caller: Caller, action: str, subject: str, **detail: Any) -> N
         detail=json.dumps(detail, ensure_ascii=False, sort_keys=True),
     )
     tx.log(action.replace(".", "_"), principal=caller.principal, subject=subject, **detail)
+
+
+def words(detail: str) -> str:
+    """Give what was written down beside an action; a damaged row shows as broken."""
+    try:
+        return " ".join(f"{key}={value}" for key, value in json.loads(detail).items())
+    except (ValueError, AttributeError):
+        return "[broken: the stored detail cannot be read]"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from broker.services import audit
 from broker.services.callers import Caller
-from broker.services.policy import settings_of
+from broker.services.policy import NO_USER, settings_of
 from broker.store.tx import Tx
 from wire.errors import Denied
 from wire.fleet import Principal
@@ -142,8 +142,13 @@ class KeyRing:
         name = self._names.get(shown.digest, "")
         if not self._is_pinned_to(name, shown):
             who = "a user that cannot be told" if shown.uid is None else f"uid {shown.uid}"
+            agent = name.removeprefix("agent:")
+            if self._pins[name] == NO_USER:
+                raise Denied(
+                    f"the stored settings of {agent} are broken: ask the operator, whose `queenpost status` helps"
+                )
             raise Denied(
-                f"the token of {name.removeprefix('agent:')} is good from uid {self._pins[name]} only, and this is "
+                f"the token of {agent} is good from uid {self._pins[name]} only, and this is "
                 f"{who}; run the program as that user, or change `uid` of the agent"
             )
 

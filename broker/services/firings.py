@@ -166,8 +166,9 @@ def _failure(row: Row, reason: str, now_ms: int) -> dict[str, str | int | None]:
 
 
 def start(tx: Tx) -> None:
-    """After a start: a clock that was set back meanwhile keeps no bucket empty."""
+    """After a start: a clock that was set back meanwhile keeps no bucket empty, and makes no delay look new."""
     tx.run("reminders.clamp_clock", now=tx.now_ms)
+    tx.run("reminders.clamp_delays", now=tx.now_ms)
 
 
 def clock_was_set(tx: Tx, step_ms: int) -> None:

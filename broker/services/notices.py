@@ -7,7 +7,7 @@ import hashlib
 import json
 
 from broker.services.callers import SYSTEM
-from broker.store.tx import Tx
+from broker.store.tx import Row, Tx
 from wire.escaping import rendered_bytes
 from wire.ids import message_id
 from wire.inbox import About
@@ -30,7 +30,7 @@ def tell(
     if row is None or (row["due_at"] is None and row["told_at"] + MERGE_MS <= tx.now_ms):
         tx.run("notices.told", recipient=recipient, cause=cause, now=tx.now_ms)
         return _write(tx, recipient, text, about, carrying)
-    waiting = [*json.loads(row["waiting"]), [text, about]]
+    waiting = [*_waiting(row), [text, about]]
     if len(waiting) > MOST_LINES:
         waiting = [*waiting[:MOST_LINES], sum(one if isinstance(one, int) else 1 for one in waiting[MOST_LINES:])]
     due_at = row["due_at"] if row["due_at"] is not None else row["told_at"] + MERGE_MS
@@ -47,8 +47,16 @@ def flush_due(tx: Tx) -> None:
             tx.log("notice_dropped", recipient=row["recipient"], cause=row["cause"], reason="the reader was removed")
             continue
         tx.run("notices.told", recipient=row["recipient"], cause=row["cause"], now=tx.now_ms)
-        text, about = _merged(json.loads(row["waiting"]))
+        text, about = _merged(_waiting(row))
         _write(tx, row["recipient"], text, about)
+
+
+def _waiting(row: Row) -> list[list[str | int | None] | int]:
+    """Read what waits; a damaged row must not stop what is due beside it."""
+    try:
+        return json.loads(row["waiting"])
+    except ValueError:
+        return [["[broken: a notice that waited here cannot be read]", None]]
 
 
 def _merged(waiting: list[list[str | int | None] | int]) -> tuple[str, int | None]:

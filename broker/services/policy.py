@@ -3,7 +3,6 @@
 Who may call an op at all stands in the op table and is checked at the edge.
 """
 
-import json
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -16,19 +15,26 @@ from wire.settings import AgentSettings, AppliedSettings
 
 STORED: TypeAdapter[AgentSettings] = TypeAdapter(AppliedSettings)
 """A home that a newer version has used may hold settings that this one does not know."""
+NO_USER = 2**31
+UNREADABLE = AgentSettings(backend="none", allowed_recipients=[], uid=NO_USER)
+"""In the place of settings that were damaged: nothing runs, nobody but manager and operator is written to, and no
+process can show the agent's own token."""
 ALWAYS_REACHABLE = frozenset({"manager", "operator"})
 
 
 @lru_cache(maxsize=1024)
 def settings_of(stored: str) -> AgentSettings:
-    """Read applied settings as they are stored."""
-    return STORED.validate_json(stored)
+    """Read applied settings as they are stored; `UNREADABLE` where they were damaged."""
+    try:
+        return STORED.validate_json(stored)
+    except ValueError:
+        return UNREADABLE
 
 
 @lru_cache(maxsize=1024)
 def allowed_recipients(stored_settings: str) -> frozenset[str] | None:
     """Give the allow-list of an agent; None is open, empty is only manager and operator."""
-    allowed = json.loads(stored_settings).get("allowed_recipients")
+    allowed = settings_of(stored_settings).allowed_recipients
     return None if allowed is None else frozenset(allowed)
 
 

@@ -20,6 +20,8 @@ DELIVERIES = 200
 """At once: with their leases and messages, about 500 rows."""
 ROWS = 500
 
+KEEP_ALL = RetentionSettings(handled_days=36_500, dead_days=36_500, statistics_days=36_500)
+
 EVERY_MS = 3_600_000
 FIRST_AFTER_MS = 60_000
 """A start has other things to do first."""
@@ -31,9 +33,13 @@ Step = Callable[[Tx], bool]
 
 
 def applied(tx: Tx) -> RetentionSettings:
-    """Read the applied retention."""
+    """Read the applied retention; where it was damaged, everything is kept until it is applied again."""
     row = tx.one("fleet.retention")
-    return RetentionSettings.model_validate_json(row["retention"]) if row else RetentionSettings()
+    try:
+        return RetentionSettings.model_validate_json(row["retention"]) if row else RetentionSettings()
+    except ValueError:
+        tx.log("retention_unreadable", kept_days=KEEP_ALL.handled_days)
+        return KEEP_ALL
 
 
 def steps(settings: RetentionSettings) -> list[Step]:

@@ -3,9 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from broker.services.policy import settings_of
+from broker.services.policy import UNREADABLE, settings_of
 from broker.store.tx import Row
 from wire.agents import AgentsReport, AgentState
+
+BROKEN = (
+    "its stored settings are broken; mail collects. `queenpost agent remove {0}` and add it anew, or "
+    "`queenpost restore` a backup"
+)
 
 
 @dataclass(slots=True)
@@ -28,9 +33,10 @@ def state_of(row: Row, *, working: bool, reports: Reports) -> tuple[AgentState, 
     """Give (state, reason) of an agent's row."""
     if row["state"] != "active":
         return "stopped", "removed from the fleet" if row["state"] == "removed" else "left queenpost.toml"
+    failure = _failure(row, reports)
+    if failure is not None:
+        return "failed", failure
     report = reports.by_agent.get(row["name"])
-    if report is not None and report.state == "failed":
-        return "failed", report.reason
     if row["frozen"]:
         return "frozen", f"by the operator; `{thaw_of(row, row['name'])}` ends it"
     if row["paused"]:
@@ -43,6 +49,13 @@ def state_of(row: Row, *, working: bool, reports: Reports) -> tuple[AgentState, 
     if working:
         return "working", report.reason if report is not None else ""
     return "idle", ""
+
+
+def _failure(row: Row, reports: Reports) -> str | None:
+    if settings_of(row["settings"]) is UNREADABLE:
+        return BROKEN.format(row["name"])
+    report = reports.by_agent.get(row["name"])
+    return report.reason if report is not None and report.state == "failed" else None
 
 
 def thaw_of(row: Row, agent: str) -> str:

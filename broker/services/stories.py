@@ -1,11 +1,11 @@
 """`explain`: the whole story of one message, from its rows and from what harnesses say of their agents now."""
 
-import json
 from typing import Any
 
+from broker.services import audit
 from broker.services.callers import Caller
 from broker.services.leasing import UNREADABLE, is_intact
-from broker.services.states import Reports
+from broker.services.states import Reports, thaw_of
 from broker.services.views import SHOWN
 from broker.store.readers import Reader
 from wire.errors import QueenpostError
@@ -181,11 +181,7 @@ def _audit(rows: list[Any]) -> list[Happening]:
         Happening(
             at_ms=row["at"],
             event=row["action"],
-            detail=f"by {row['principal']} {_words(row['detail'])}".rstrip(),
+            detail=f"by {row['principal']} {audit.words(row['detail'])}".rstrip(),
         )
         for row in rows
     ]
-
-
-def _words(detail: str) -> str:
-    return " ".join(f"{key}={value}" for key, value in json.loads(detail).items())

@@ -13,8 +13,10 @@ from broker.services import settling, wakeups
 from broker.store.tx import Row, Tx
 from tests.fakes.broker import LocalBroker, short_home
 from tests.scenarios.fleet import settled, until
+from wire.client import new_key
 from wire.clock import FakeClock
 from wire.errors import Full, Stale, Unknown
+from wire.fleet import FleetApplied, FleetApply
 from wire.home import Home
 from wire.inbox import InboxList, InboxListed
 from wire.turns import LEASE_MS, Turn, TurnsOpened, TurnsRenew, TurnsRenewed, TurnsResume
@@ -283,6 +285,30 @@ async def test_what_ended_long_ago_is_deleted_in_the_course_of_an_hour(home: Hom
             await fleet.explain(sent.id)
         assert (await fleet.status()).account == before
         assert (before.accepted, before.handled, before.lost) == (1, 1, 0)
+
+
+async def test_retention_is_applied_without_a_restart(home: Home, clock: FakeClock) -> None:
+    """[P09] DESIGN 5.19, 10: from the next sweep on, what the file says; a shorter time as well as a longer one."""
+    home.create()
+    config = home.root / "queenpost.toml"
+    config.write_text("[retention]\nhandled_days = 60\n", encoding="utf-8")
+    async with LocalBroker(home, clock=clock, config=config) as fleet:
+        await fleet.add("bob")
+        bob = await fleet.worker("bob")
+        sent = await fleet.send("bob")
+        await bob.close((await bob.opened()).id)
+        clock.advance(31 * 24 * 3_600_000)
+        await fleet.keeper.round()
+        assert await fleet.state_of(sent.id) == "handled"
+        config.write_text("[retention]\nhandled_days = 7\n", encoding="utf-8")
+        operator = await fleet.operator()
+        applied = await operator.call(FleetApply(key=new_key()), FleetApplied)
+        assert [(change.subject, change.detail) for change in applied.changes] == [("retention", "handled_days")]
+        clock.advance(3_600_000)
+        await fleet.keeper.round()
+        with pytest.raises(Unknown):
+            await fleet.explain(sent.id)
+        assert (await fleet.status()).account.lost == 0
 
 
 # ---- defects

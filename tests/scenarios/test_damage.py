@@ -7,6 +7,10 @@ from contextlib import closing
 import pytest
 
 from tests.fakes.broker import BrokerProcess, short_home
+from wire.agents import AgentsChanged, AgentsRemove
+from wire.client import new_key
+from wire.errors import Denied
+from wire.finding import AgentsExplain, Explained
 from wire.home import Home
 from wire.ids import message_number
 from wire.inbox import InboxList, InboxListed, InboxPeek, InboxPeeked
@@ -54,3 +58,29 @@ async def test_a_damaged_message_is_held_and_shown_never_handed_over(home: Home,
         assert await bob.open(wait_s=0) is None
         account = (await fleet.status()).account
         assert (account.handled, account.held, account.lost) == (2, 1, 0)
+
+
+async def test_agents_and_their_story_with_damaged_rows_are_listed(home: Home) -> None:
+    """[H22] [P09] Bad input: a broker starts on them, shows what is broken, lets it do nothing, and goes on."""
+    async with BrokerProcess(home) as fleet:
+        await fleet.add("alice", "bob")
+        await fleet.terminate()
+        with closing(sqlite3.connect(home.database)) as connection, connection:
+            connection.execute("UPDATE agents SET settings = '{not json' WHERE name = 'bob'")
+            connection.execute("UPDATE audit SET detail = '{not json'")
+            connection.execute("UPDATE fleet SET limits = '{not json', retention = '[]'")
+        await fleet.start()
+        agents = {agent.name: agent for agent in (await fleet.status()).agents}
+        assert (agents["alice"].state, agents["bob"].state) == ("away", "failed")
+        assert "its stored settings are broken; mail collects" in agents["bob"].reason
+        operator = await fleet.operator()
+        for name in agents:
+            story = await operator.call(AgentsExplain(agent=name), Explained)
+            assert [step.detail for step in story.history] == ["by operator [broken: the stored detail cannot be read]"]
+        sent = await fleet.send("bob", "kept")
+        with pytest.raises(Denied, match="the stored settings of bob are broken"):
+            await fleet.session("bob")
+        assert await fleet.state_of(sent.id) == "queued"
+        await operator.call(AgentsRemove(key=new_key(), agent="bob"), AgentsChanged)
+        await fleet.add("bob")
+        assert (await fleet.agent("bob")).state == "away"

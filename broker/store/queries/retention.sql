@@ -28,7 +28,7 @@ SELECT m.id, CAST(m.body AS BLOB) AS body, m.body_sha256, m.id <= f.indexed_to A
 FROM messages m JOIN fleet f ON f.id = 1
 WHERE m.id IN (SELECT value FROM json_each(:ids))
 AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.message = m.id)
-AND NOT EXISTS (SELECT 1 FROM asks a WHERE a.state = 'open' AND a.message = m.id);
+AND m.id NOT IN (SELECT a.message FROM asks a WHERE a.state = 'open' AND a.message IS NOT NULL);
 
 -- unindex --
 -- Take one body out of the index of the search; it has to be the one that went in.

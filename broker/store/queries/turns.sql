@@ -90,10 +90,10 @@ SELECT message FROM deliveries WHERE turn = :turn AND recipient = :agent AND sta
 SELECT 1 FROM deliveries WHERE message = :message AND recipient = :agent;
 
 -- earlier_sends --
--- What turns before :turn that held one of the deliveries in the JSON list :ids already sent.
+-- What turns before :turn that held one of the deliveries in the JSON list :ids already sent; 64 of all, oldest first.
 SELECT l.delivery, m.id, m.addressed_to, CAST(substr(m.body, 1, 120) AS BLOB) AS excerpt
 FROM leases l JOIN messages m ON m.turn = l.turn
-WHERE l.delivery IN (SELECT value FROM json_each(:ids)) AND l.turn <> :turn ORDER BY m.id LIMIT 64;
+WHERE l.delivery IN (SELECT value FROM json_each(:ids)) AND l.turn <> :turn ORDER BY m.id, l.delivery LIMIT 64;
 
 -- close --
 -- End an open or lapsed turn.

@@ -62,7 +62,16 @@ async def test_a_pause_and_a_freeze_say_how_they_end(office: FakeOffice, bob: Ca
     assert await why(office) == ("paused", paused)
     office.resume_agent("bob")
     office.damage("UPDATE fleet SET frozen = 1")
-    assert await why(office) == ("frozen", "3 messages wait, but it is frozen; `queenpost thaw` lets it go on")
+    assert await why(office) == (
+        "frozen",
+        "3 messages wait; it is frozen by the operator; `queenpost thaw` ends it",
+    )
+    office.damage("UPDATE fleet SET frozen = 0")
+    office.damage("UPDATE agents SET frozen = 1 WHERE name = 'bob'")
+    assert await why(office) == (
+        "frozen",
+        "3 messages wait; it is frozen by the operator; `queenpost thaw bob` ends it",
+    )
 
 
 async def test_an_agent_that_nobody_works_for_says_whom_it_misses(office: FakeOffice) -> None:

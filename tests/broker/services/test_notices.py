@@ -209,3 +209,17 @@ def test_five_dead_letters_of_a_minute_are_two_notices(office: FakeOffice, bob: 
         named = [line.split(" ")[1] for line in rest.split("\n")[1:]]
         dead = [f"m{row['message']}" for row in office.rows("SELECT * FROM deliveries WHERE state = 'dead' ORDER BY 1")]
         assert ["m1", *named] == dead
+
+
+def test_what_waits_and_was_damaged_stops_nothing(office: FakeOffice, bob: Caller) -> None:
+    """[P09] Bad input: a broken row shows as broken; leases and reminders that are due beside it go on."""
+    first = tell(office, "one")
+    assert tell(office, "two") is None
+    office.damage("UPDATE merged_notices SET waiting = '{'")
+    assert tell(office, "three") is None
+    office.pass_time(61)
+    bodies = [mail.body for mail in office.opened(bob).mail]
+    assert first is not None
+    assert bodies[0] == "one"
+    assert "[broken: a notice that waited here cannot be read]" in bodies[1]
+    assert "three" in bodies[1]

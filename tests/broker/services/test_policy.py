@@ -5,7 +5,14 @@ import json
 import pytest
 
 from broker.services.callers import OPERATOR, Caller
-from broker.services.policy import allowed_recipients, kind_of, may_write, require_may_write
+from broker.services.policy import (
+    UNREADABLE,
+    allowed_recipients,
+    kind_of,
+    may_write,
+    require_may_write,
+    settings_of,
+)
 from wire.errors import Denied
 from wire.settings import AgentSettings
 
@@ -52,3 +59,12 @@ def test_provenance_is_the_credentials() -> None:
     assert kind_of(Caller("operator", OPERATOR), "operator") == "operator"
     assert kind_of(Caller("agent", "boss"), "manager") == "manager"
     assert kind_of(Caller("agent", "alice"), "agent") == "peer"
+
+
+@pytest.mark.parametrize("damaged", ["", "{", "[]", '{"batch_max": 0}', '{"allowed_recipients": "bob"}'])
+def test_settings_that_were_damaged_allow_nothing(damaged: str) -> None:
+    """Ours: an allow-list that cannot be read is not an open one."""
+    assert settings_of(damaged) is UNREADABLE
+    assert allowed_recipients(damaged) == frozenset()
+    assert not may_write("agent", allowed_recipients(damaged), "bob", "agent")
+    assert may_write("agent", allowed_recipients(damaged), "boss", "manager")

@@ -359,3 +359,17 @@ def test_a_close_that_is_repeated_behind_it_is_harmless(office: FakeOffice, bob:
     days(office, 31)
     sweep(office)
     assert office.close(bob, turn.id).acked == []
+
+
+def test_retention_that_was_damaged_deletes_nothing(office: FakeOffice, bob: Caller) -> None:
+    """Ours: a longer time than the default may have stood there; applied again, it holds again."""
+    message = handled(office, bob)
+    office.damage("UPDATE fleet SET retention = '{'")
+    days(office, 3000)
+    settings = office.do(retention.applied)
+    for step in retention.steps(settings):
+        office.do(step)
+    assert there(office, message)
+    (change,) = office.apply(Settings())
+    assert (change.subject, change.detail) == ("retention", "what was stored was broken")
+    assert office.do(retention.applied) == RetentionSettings()

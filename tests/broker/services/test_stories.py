@@ -157,7 +157,7 @@ async def test_it_waits_for_a_freeze_to_end(office: FakeOffice, bob: Caller) -> 
     """Issue 3.5: of this agent, or of everybody."""
     office.send(OWN, bob.name)
     office.damage("UPDATE agents SET frozen = 1 WHERE name = 'bob'")
-    assert await waits_for(office, "m1") == "bob is frozen; `queenpost thaw` lets it go on"
+    assert await waits_for(office, "m1") == "bob is frozen; `queenpost thaw bob` lets it go on"
     office.damage("UPDATE agents SET frozen = 0")
     office.damage("UPDATE fleet SET frozen = 1")
     assert await waits_for(office, "m1") == "bob is frozen; `queenpost thaw` lets it go on"

@@ -75,6 +75,18 @@ def test_the_database_is_as_it_was_then(tmp_path: Path, backup: Path) -> None:
         assert [row["name"] for row in database.connection.execute("SELECT name FROM agents")] == ["then"]
 
 
+def test_nobody_works_for_an_agent_of_a_backup(tmp_path: Path, backup: Path) -> None:
+    """DESIGN 5.7: who did is gone, and is not waited for; the backup itself stays as it was."""
+    with closing(sqlite3.connect(backup)) as connection, connection:
+        connection.execute("UPDATE agents SET instance = 'of then', epoch = 3, lost_at = 5")
+    before = backup.read_bytes()
+    done(tmp_path, backup)
+    with closing(sqlite3.connect(tmp_path / "broker.db")) as connection:
+        assert connection.execute("SELECT instance, epoch, lost_at FROM agents").fetchall() == [(None, 3, None)]
+    assert backup.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir() if "restoring" in file.name] == []
+
+
 def test_there_is_a_way_back(tmp_path: Path, backup: Path) -> None:
     """Ours: what was moved aside is a backup like any other, with what had not reached its file yet."""
     first = opened(tmp_path)

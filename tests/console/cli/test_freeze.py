@@ -108,6 +108,31 @@ async def test_an_unknown_name_leaves_no_trace(terminal: Terminal) -> None:
     assert read_frozen(terminal.home.frozen).agents == {"alice"}
 
 
+async def test_an_unknown_name_thaws_nobody(terminal: Terminal) -> None:
+    """Bad input: who was named beside it stays frozen; what another terminal changed meanwhile stays changed."""
+    frozen(terminal.home, "alice", "bob")
+
+    def answer(_: object) -> Unknown:
+        frozen(terminal.home, "carol")
+        return Unknown("no agent 'nobody' in this fleet")
+
+    terminal.broker.answers["fleet.thaw"] = answer
+    result = await terminal.type("thaw", "alice", "nobody")
+    assert (result.exit_code, "no agent 'nobody'" in result.stderr) == (1, True)
+    assert read_frozen(terminal.home.frozen).agents == {"alice", "bob", "carol"}
+
+
+@pytest.mark.parametrize("name", ["alcie", "Not A Name"])
+def test_a_name_that_nobody_could_check_is_pointed_out(home: Home, name: str) -> None:
+    """Misuse: a mistyped stop while the broker hangs stops nobody, so it must not pass in silence."""
+    home.agent_secret("alice").touch()
+    result = alone(home, "freeze", "alice", name)
+    assert result.exit_code == 0
+    assert result.stderr.splitlines()[1:] == [
+        f"warning: no agent of this home has a token under the name {name!r}: is it spelled right?"
+    ]
+
+
 def test_one_of_everybody_is_not_thawed(home: Home) -> None:
     """Misuse: says how, and changes nothing."""
     frozen(home)

@@ -35,6 +35,23 @@ def compose(turn: Turn, who: AgentsWho, *, state: Path, role_prompt: str = "") -
     )
 
 
+def compose_next(turn: Turn) -> str:
+    """Write the prompt of a further turn of a session whose model has read who it is."""
+    boundary = draw_boundary(turn.mail, turn.open_asks)
+    return render(
+        "turns/next.md.j2",
+        messages=[render_mail(mail, boundary) for mail in turn.mail],
+        boundary=boundary,
+        open_asks=render_open_asks(turn.open_asks, boundary),
+        waiting=turn.waiting,
+    )
+
+
+def announcement(waiting: int) -> str:
+    """Tell a working agent that mail has come."""
+    return render("turns/announcement.md.j2", waiting=waiting)
+
+
 def _how(who: AgentsWho) -> str:
     parts = ["system/agent.md", *(["system/manager.md"] if who.role == "manager" else [])]
     return "\n\n".join(text(part) for part in parts)

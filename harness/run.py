@@ -4,20 +4,27 @@ It closes nothing: what the ending means for the mail is the broker's decision, 
 """
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
 import anyio
 
+from harness.announcing import Announcer
 from harness.backends.protocol import (
     Backend,
     Began,
     Ended,
     Event,
+    NotStartedError,
     Output,
+    Permission,
+    Permit,
+    Permitted,
     RunningTurn,
     ToolUse,
     TurnRequest,
+    deny,
 )
 from harness.checkpoints import Checkpoint, go_on
 from harness.lease import Lease
@@ -30,6 +37,9 @@ from wire.logs import get_logger
 from wire.turns import Outcome, Turn, Usage
 
 REASON_CHARACTERS = 1500
+
+Admission = Callable[[], AbstractAsyncContextManager[None]]
+"""Entered before the program is started: it may take a while, or raise that it must not be."""
 
 log = get_logger("turn")
 
@@ -48,6 +58,8 @@ class Ending:
     lost: bool = False
     """The turn is not ours any more: there is nothing to close."""
     last_words: str = ""
+    until_ms: int | None = None
+    """When what stood in the way is over, by the program's word."""
     output_bytes: int = 0
     seconds: float = 0.0
 
@@ -65,6 +77,9 @@ class Run:
         silence_s: float,
         secrets: tuple[str, ...],
         now_ms: Callable[[], int],
+        permit: Permit = deny,
+        announcer: Announcer | None = None,
+        admission: Admission = nullcontext,
         checkpoint: Checkpoint = go_on,
     ) -> None:
         self._turn = turn
@@ -74,6 +89,9 @@ class Run:
         self._silence = Silence(silence_s)
         self._secrets = secrets
         self._now_ms = now_ms
+        self._permit = permit
+        self._announcer = announcer
+        self._admission = admission
         self._checkpoint = checkpoint
         self._scope = anyio.CancelScope()
         self._verdict: Ended | None = None
@@ -90,7 +108,7 @@ class Run:
         with Transcript(self._workspace.transcripts, self._turn.id, secrets=self._secrets) as transcript:
             with self._scope:
                 if self._verdict is None:
-                    await self._run(TurnRequest(self._turn.id, prompt), transcript)
+                    await self._run(TurnRequest(self._turn.id, prompt, self._ask), transcript)
             ending = replace(
                 self._ending(),
                 last_words=transcript.last_words,
@@ -117,21 +135,34 @@ class Run:
         if self._interrupted and ended.outcome != "completed":
             ended = Ended("hung", f"silent for {self._silence.limit_s:g} s", ended.usage, ended.unseen)
         reason = ended.reason[:REASON_CHARACTERS]
-        return Ending(ended.outcome, reason, self._lease.begun, ended.usage, ended.unseen, self._lost)
+        return Ending(
+            ended.outcome, reason, self._lease.begun, ended.usage, ended.unseen, self._lost, until_ms=ended.until_ms
+        )
 
     async def _run(self, request: TurnRequest, transcript: Transcript) -> None:
-        async with self._backend.run(request) as program:
-            mail = [message.id for message in self._turn.mail]
-            with noted(self._workspace, self._turn.id, mail, program.pid, self._now_ms()):
-                await self._checkpoint("started")
-                await self._attend(program, transcript)
+        """Hold the turn from now on, also while the account makes it wait."""
+        refusal: NotStartedError | None = None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._hold)
+            try:
+                async with self._admission(), self._backend.run(request) as program:
+                    mail = [message.id for message in self._turn.mail]
+                    with noted(self._workspace, self._turn.id, mail, program.pid, self._now_ms()):
+                        await self._checkpoint("started")
+                        await self._attend(program, transcript)
+            except NotStartedError as exc:  # not in a group: the loop asks for it by its name
+                refusal = exc
+            tasks.cancel_scope.cancel()
+        if refusal is not None:
+            raise refusal
 
     async def _attend(self, program: RunningTurn, transcript: Transcript) -> None:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._hold)
             tasks.start_soon(partial(self._silence.watch, self._steps(program)))
             async for event in program.events():
                 await self._take_in(event, transcript)
+                if isinstance(event, ToolUse) and self._announcer is not None:
+                    tasks.start_soon(self._announcer.at_tool, program)
             tasks.cancel_scope.cancel()
 
     async def _take_in(self, event: Event, transcript: Transcript) -> None:
@@ -146,6 +177,10 @@ class Run:
                 self._verdict = self._verdict or event
             case ToolUse():
                 pass
+
+    async def _ask(self, permission: Permission) -> Permitted:
+        with self._silence.held():
+            return await self._permit(permission)
 
     async def _hold(self) -> None:
         await self._lease.keep()

@@ -4,12 +4,15 @@ Only a turn leases mail, and only a turn that was closed as completed has handle
 between two lines of `run`, the mail comes again. Who restarts the loop is `harness.supervision`'s business.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import anyio
 
-from harness.backends.protocol import Backend, NotStartedError
+from harness.accounts import Account
+from harness.announcing import Announcer
+from harness.backends.protocol import Backend, NotStartedError, Permit, deny
 from harness.checkpoints import Checkpoint, go_on
 from harness.crashes import Crashes
 from harness.desk import HarnessDesk
@@ -17,7 +20,7 @@ from harness.freezing import Freezing
 from harness.lease import Lease
 from harness.open_turn import OpenTurn
 from harness.post import Post
-from harness.prompting import compose, read_role_prompt
+from harness.prompting import compose, compose_next, read_role_prompt
 from harness.reporting import Reporter
 from harness.run import Ending, Run
 from harness.workspace import Workspace
@@ -52,6 +55,9 @@ class Hosted:
     settings: AgentSettings
     clock: Clock
     freezing: Freezing
+    account: Account
+    permit: Permit = deny
+    """Decides about what the program wants allowed."""
     secrets: Callable[[], tuple[str, ...]] = tuple
     """What is masked in transcripts; asked for every turn."""
     checkpoint: Checkpoint = go_on
@@ -62,7 +68,7 @@ class TurnLoop:
     """One agent's loop. Made for a single use: a restarted loop is a new one."""
 
     def __init__(self, hosted: Hosted) -> None:
-        self._hosted = hosted
+        self.hosted = hosted
         self._crashes = Crashes()
         self._rests = 0
         """Failures in a row that were not the fault of the mail."""
@@ -81,12 +87,16 @@ class TurnLoop:
         Raises:
             Stale: another instance works for the agent.
         """
+        async with self.hosted.backend.open():
+            await self._serve_turns()
+
+    async def _serve_turns(self) -> None:
         turn: Turn | None = None
         while turn is not None or not self._leaving:
             turn = turn or await self._wait()
             if turn is None:
                 continue
-            with self._hosted.desk.serving(turn) as open_turn, bind(turn=turn.id):
+            with self.hosted.desk.serving(turn) as open_turn, bind(turn=turn.id):
                 try:
                     prompt = await self._compose(turn)
                     ending = await self._run_program(turn, open_turn, prompt)
@@ -100,28 +110,49 @@ class TurnLoop:
 
     async def _wait(self) -> Turn | None:
         """Park until there is mail; None when the wait passed without any, or was ended."""
-        await self._hosted.reporter.say("idle")
         with anyio.CancelScope() as self._pause:
             if not self._leaving:
-                await self._hosted.freezing.thawed(self._hosted.post.agent)
-                opened = await self._hosted.post.insist(TurnsOpen(), TurnsOpened)
-                await self._hosted.checkpoint("opened")
+                await self.hosted.freezing.thawed(self.hosted.post.agent)
+                await self._pass_the_wall()
+                await self.hosted.reporter.say("idle")
+                opened = await self.hosted.post.insist(TurnsOpen(), TurnsOpened)
+                await self.hosted.checkpoint("opened")
                 return opened.turn
         return None
 
+    async def _pass_the_wall(self) -> None:
+        """Ask for no mail while the account can do nothing with it."""
+        self.resting = True
+        try:
+            await self.hosted.account.passed(self.hosted.post.agent, self._park)
+        finally:
+            self.resting = False
+
+    async def _park(self, reason: str, until_ms: int) -> None:
+        await self.hosted.reporter.say("parked", reason, until_ms)
+
+    @asynccontextmanager
+    async def _admission(self) -> AsyncGenerator[None]:
+        async with self.hosted.account.admission(self.hosted.post.agent, self._park):
+            await self.hosted.reporter.say("working")
+            yield
+
     async def _compose(self, turn: Turn) -> str | None:
         """Write the prompt; None where the program already holds the mail."""
-        await self._hosted.reporter.say("working")
-        if turn.carried and self._hosted.backend.resident:
+        await self.hosted.reporter.say("working")
+        if turn.carried and self.hosted.backend.resident:
             return None
-        who = await self._hosted.post.insist(AgentsWhoami(), AgentsWho)
-        prompt = compose(turn, who, state=self._hosted.workspace.state, role_prompt=self._role_prompt())
-        await self._hosted.checkpoint("composed")
+        who = await self.hosted.post.insist(AgentsWhoami(), AgentsWho)
+        if self.hosted.backend.remembers:
+            prompt = compose_next(turn)
+        else:
+            prompt = compose(turn, who, state=self.hosted.workspace.state, role_prompt=self._role_prompt())
+        await self.hosted.checkpoint("composed")
         return prompt
 
     async def _run_program(self, turn: Turn, open_turn: OpenTurn, prompt: str | None) -> Ending:
         """Run the program over the turn, renewing the lease while it lives."""
-        hosted = self._hosted
+        hosted = self.hosted
         lease = Lease(open_turn, hosted.post)
         self._run = Run(
             turn,
@@ -131,6 +162,9 @@ class TurnLoop:
             silence_s=hosted.settings.silence_s,
             secrets=hosted.secrets(),
             now_ms=hosted.clock.wall_ms,
+            permit=hosted.permit,
+            announcer=Announcer(hosted.post, turn.waiting),
+            admission=self._admission,
             checkpoint=hosted.checkpoint,
         )
         if self._verdict is not None:
@@ -161,7 +195,7 @@ class TurnLoop:
             return None
         if ending.outcome == "completed":
             await turn.settle()
-        await self._hosted.checkpoint("settled")
+        await self.hosted.checkpoint("settled")
         request = TurnsClose(
             turn=turn.id,
             outcome=ending.outcome,
@@ -171,17 +205,20 @@ class TurnLoop:
             carry=list(ending.unseen),
         )
         try:
-            closed = await self._hosted.post.insist(request, TurnsClosed)
+            closed = await self.hosted.post.insist(request, TurnsClosed)
         except (Stale, Closed, Unknown) as exc:
             log.warning("turn_closed_too_late", reason=exc.message)
             return None
-        await self._hosted.checkpoint("closed")
+        await self.hosted.checkpoint("closed")
         return closed.next
 
     # --- between turns ------------------------------------------------------------------------------
 
     async def _rest(self, ending: Ending) -> None:
         """After a failure that was not the mail's fault, look for mail again later and later: no hot loop."""
+        agent, account = self.hosted.post.agent, self.hosted.account
+        if account.note(agent, ending.outcome, ending.reason, begun=ending.begun, until_ms=ending.until_ms):
+            return  # nobody of the account opens a turn before that may be over
         if ending.outcome == "completed":
             self._rests = 0
             self._crashes.clear()
@@ -196,17 +233,17 @@ class TurnLoop:
         if self._leaving:
             return
         self.resting = True
-        await self._hosted.reporter.say(state, _why(ending), self._hosted.clock.wall_ms() + int(seconds * 1000))
+        await self.hosted.reporter.say(state, _why(ending), self.hosted.clock.wall_ms() + int(seconds * 1000))
         log.warning("agent_rests", state=state, seconds=seconds, reason=_why(ending))
         with anyio.CancelScope() as self._pause:
             if not self._leaving:
-                await self._hosted.sleep(seconds)
+                await self.hosted.sleep(seconds)
         self.resting = False
 
     def _role_prompt(self) -> str:
-        prompt = self._hosted.settings.prompt
+        prompt = self.hosted.settings.prompt
         try:
-            return read_role_prompt(self._hosted.workspace.resolve(prompt) if prompt else None)
+            return read_role_prompt(self.hosted.workspace.resolve(prompt) if prompt else None)
         except (OSError, ValueError) as exc:
             raise NotStartedError("missing_program", f"the role prompt cannot be read: {exc}") from exc
 

@@ -33,6 +33,16 @@ class Workspace:
         return self.home.agent_harness(self.agent) / "turn.json"
 
     @property
+    def programs(self) -> Path:
+        """What we write for the program that plays the model: its list of MCP servers, a configuration of its own."""
+        return self.home.agent_harness(self.agent) / "programs"
+
+    @property
+    def session_file(self) -> Path:
+        """Says which session of its own the program goes on with; see `harness.backends.session_file`."""
+        return self.home.agent_harness(self.agent) / "session.json"
+
+    @property
     def token_file(self) -> Path:
         """What proves to the broker that we may attach this agent."""
         return self.home.agent_secret(self.agent)
@@ -43,7 +53,7 @@ class Workspace:
         Raises:
             QueenpostError: they cannot be made, or are not safe.
         """
-        for folder in (self.state, self.home.agent_harness(self.agent), self.transcripts):
+        for folder in (self.state, self.home.agent_harness(self.agent), self.transcripts, self.programs):
             make_private_folder(folder)
 
     def resolve(self, path: str) -> Path:

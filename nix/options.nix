@@ -40,7 +40,7 @@ in
 
   retention = {
     handled_days = option (types.numbers.between 7 36500) 30.0 ''
-      Days that handled mail and expired asks are kept; a send's key lives as long.
+      Days that handled mail is kept, and asks and reminders that are over; a send's key lives as long.
     '';
     dead_days = option (types.numbers.between 7 36500) 30.0 "Days that dead mail is kept.";
     statistics_days = option (types.numbers.between 1 36500) 90.0 "Days that statistics are kept.";
@@ -55,6 +55,27 @@ in
     group = unset text "Group that may use the socket. Unset: only the user that runs the broker.";
   };
 
+  accounts = mkOption {
+    default = { };
+    description = "Logins at providers by name; agents share them.";
+    type = types.attrsOf (types.submodule {
+      options = {
+        auth = unset (types.enum [ "token" "inherit" "own" ]) ''
+          A key or token from a file; the login of the service's user; or a folder in the home that is logged in once.
+          Unset: `token` where there is a `token_file`, else `inherit`.
+        '';
+        token_file = unset text ''
+          File with the key or token, mode 0600, outside of the Nix store: an absolute path as text, or one that begins
+          with `secrets/`, the folder in the home.
+        '';
+        token_variable = unset (types.strMatching "[A-Za-z_][A-Za-z0-9_]{0,99}") ''
+          The variable of the program's environment that it goes into. Unset: the one that the program is known for.
+        '';
+        max_running = unset (types.ints.between 1 10000) "Turns at once. Unset: 1 for `inherit`, else any number.";
+      };
+    });
+  };
+
   agents = mkOption {
     default = { };
     description = ''
@@ -64,10 +85,12 @@ in
     type = types.attrsOf (types.submodule {
       options = {
         role = option (types.enum [ "agent" "manager" ]) "agent" "At most one agent of a fleet is its manager.";
-        backend = option (types.enum [ "none" "command" "scripted" ]) "none" ''
+        backend = option (types.enum [ "none" "command" "scripted" "claude" ]) "none" ''
           What runs its turns. `none`: no harness hosts it; it is a plain MCP client or a person at a command line.
         '';
-        command = option (types.listOf text) [ ] "Executable and leading arguments; needed by the `command` backend.";
+        command = option (types.listOf text) [ ] ''
+          Executable and leading arguments; needed by the `command` backend, for others where it is not on PATH.
+        '';
         args = option (types.listOf text) [ ] "Further arguments, for the command or the script.";
         script = unset text "Name of the script that the `scripted` backend follows.";
         prompt = unset file ''
@@ -89,6 +112,18 @@ in
           On the socket its token is good only from this user id. Unset: from any.
         '';
         batch_max = option (types.ints.between 1 32) 32 "Messages handed over when a turn opens.";
+        model = unset (types.strMatching "[!-~]{1,200}") "The model, in the program's own words. Unset: the program's choice.";
+        account = unset (types.strMatching "[a-z][a-z0-9-]{0,30}") ''
+          One of `accounts`. Unset: `default`, or one of its own where `env` or `env_file` holds a key.
+        '';
+        permissions = option (types.enum [ "ask" "edits" "deny" "bypass" ]) "ask" ''
+          What becomes of a tool call that nothing allows yet: the operator is asked; edits in the workdir go through and
+          the rest is asked; it is denied; or nothing is checked.
+        '';
+        allowed_tools = option (types.listOf (types.strMatching "[ -~]{1,1000}")) [ ] ''
+          Tools that need no permission, in the program's own grammar; those of Queenpost never do.
+        '';
+        warm = option types.bool true "The program stays between turns, where it can; else a new process for each turn.";
         silence_s = option (positive 86400) 900.0 ''
           Seconds without output after which a turn is told to finish, interrupted, at last killed.
         '';

@@ -7,6 +7,8 @@ let
 
   names = attrNames settings.agents;
   agents = map (name: settings.agents.${name} // { inherit name; at = "services.queenpost.settings.agents.${name}"; }) names;
+  accounts = map (name: settings.accounts.${name} // { inherit name; at = "services.queenpost.settings.accounts.${name}"; })
+    (attrNames settings.accounts);
   managers = map (agent: agent.name) (filter (agent: agent.role == "manager") agents);
   link = settings.link;
 
@@ -37,6 +39,18 @@ let
       (path: absolute path || match ".*/.*" path == null))
     (outside "${agent.at}.env_file" agent.env_file (path: absolute path || lib.hasPrefix "secrets/" path))
     (secret "${agent.at}.env_file" agent.env_file)
+    (rule (agent.account == null || elem agent.account ([ "default" ] ++ attrNames settings.accounts))
+      "${agent.at}.account names one that is not declared")
+  ];
+
+  ofAccount = account: [
+    (rule (match "[a-z][a-z0-9-]{0,30}" account.name != null)
+      "${account.at}: a name is a lower-case letter, then up to 30 lower-case letters, digits and dashes")
+    (rule (account.auth != "token" || account.token_file != null) "${account.at}: auth \"token\" needs a token_file")
+    (rule (account.token_file == null || account.auth == null || account.auth == "token")
+      "${account.at}: only auth \"token\" uses a token_file")
+    (outside "${account.at}.token_file" account.token_file (path: absolute path || lib.hasPrefix "secrets/" path))
+    (secret "${account.at}.token_file" account.token_file)
   ];
 in
 [
@@ -50,4 +64,4 @@ in
   (outside "services.queenpost.settings.link.key" link.key absolute)
   (secret "services.queenpost.settings.link.key" link.key)
 ]
-++ concatLists (map ofAgent agents)
+++ concatLists (map ofAgent agents ++ map ofAccount accounts)

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from wire.inbox import Address
 from wire.model import Mutation, Request, Result
-from wire.settings import AgentSettings, AppliedSettings, Role
+from wire.settings import AgentSettings, AppliedAccount, AppliedSettings, Role
 
 AgentState = Literal[
     "idle", "working", "waiting_permission", "parked", "deaf", "away", "paused", "frozen", "stopped", "failed"
@@ -44,6 +44,8 @@ class AgentsAttached(Result):
     open_turn: str | None = None
     paused: bool
     settings: AppliedSettings
+    account: AppliedAccount | None = None
+    """The account that the settings name, or the default one; None where the file does not declare it."""
 
 
 class AgentsDetach(Request):

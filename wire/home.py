@@ -90,6 +90,11 @@ class Home:
         return self.root / "agents" / _safe(name) / "harness"
 
     @property
+    def accounts(self) -> Path:
+        """Configuration folders of accounts with a login of their own; made when one is logged in."""
+        return self.root / "accounts"
+
+    @property
     def fleet_name(self) -> str:
         """What the fleet is called unless its settings say so."""
         return _sanitised(self.root.parent.name if self.root.name == LOCAL_NAME else self.root.name)

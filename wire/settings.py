@@ -10,7 +10,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from wire.ids import AGENT_NAME_PATTERN, RESERVED_NAMES
 
 Role = Literal["agent", "manager"]
-Backend = Literal["none", "command", "scripted"]
+Backend = Literal["none", "command", "scripted", "claude"]
+Auth = Literal["token", "inherit", "own"]
+Permissions = Literal["ask", "edits", "deny", "bypass"]
+
+DEFAULT_ACCOUNT = "default"
+"""The account of an agent that names none; it needs no table."""
 
 AgentNameField = Annotated[str, Field(pattern=AGENT_NAME_PATTERN)]
 
@@ -21,6 +26,39 @@ class SettingsModel(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
+class AccountSettings(SettingsModel):
+    """One `[accounts.NAME]` table: a login at a provider, which agents share."""
+
+    auth: Auth | None = None
+    """`token`: a key or token from a file, with a configuration folder for each agent; `inherit`: the login of the
+    user who runs the harness; `own`: a folder in the home, logged in once. Unset: `token` where there is a
+    `token_file`, else `inherit`."""
+    token_file: str | None = None
+    """File with the key or token, mode 0600."""
+    token_variable: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$")] | None = None
+    """The variable of the program's environment that it goes into; unset: the one that the program is known for."""
+    max_running: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Turns at once; unset: 1 for `inherit`, else any number."""
+
+    @model_validator(mode="after")
+    def _token_is_there(self) -> "AccountSettings":
+        if self.auth == "token" and self.token_file is None:
+            raise ValueError('auth = "token" needs token_file = "secrets/…"')
+        if self.auth in ("inherit", "own") and self.token_file is not None:
+            raise ValueError(f'auth = "{self.auth}" uses no token_file; take one of them out')
+        return self
+
+    @property
+    def kind(self) -> Auth:
+        """How it logs in."""
+        return self.auth or ("inherit" if self.token_file is None else "token")
+
+    @property
+    def running(self) -> int | None:
+        """How many turns run at once; None: any number."""
+        return self.max_running or (1 if self.kind == "inherit" else None)
+
+
 class AgentSettings(SettingsModel):
     """One `[agents.NAME]` table."""
 
@@ -28,7 +66,7 @@ class AgentSettings(SettingsModel):
     backend: Backend = "none"
     """`none`: no harness hosts it; it is a plain MCP client or a person at a command line."""
     command: list[str] = []
-    """Executable and leading arguments; needed by the `command` backend."""
+    """Executable and leading arguments; needed by the `command` backend, for others where it is not on PATH."""
     args: list[str] = []
     """Further arguments, for the command or the script."""
     script: str | None = None
@@ -47,6 +85,17 @@ class AgentSettings(SettingsModel):
     """On the socket its token is good only from this user id; unset: from any."""
     batch_max: Annotated[int, Field(ge=1, le=32)] = 32
     """Messages handed over when a turn opens; 1 gives one message per wake."""
+    model: Annotated[str | None, Field(pattern=r"^[!-~]{1,200}$")] = None
+    """The model, in the program's own words; unset: the program's choice."""
+    account: Annotated[str | None, Field(pattern=AGENT_NAME_PATTERN)] = None
+    """One of `[accounts.…]`; unset: `default`, or one of its own where `env` or `env_file` holds a key."""
+    permissions: Permissions = "ask"
+    """What becomes of a tool call that nothing allows yet: `ask` the operator, `edits` in the workdir go through and
+    the rest is asked, `deny` it, or `bypass` every check."""
+    allowed_tools: list[Annotated[str, Field(pattern=r"^[ -~]{1,1000}$")]] = []
+    """Tools that need no permission, in the program's own grammar; those of Queenpost never do."""
+    warm: bool = True
+    """The program stays between turns, where it can; false: a new process for each turn."""
     silence_s: Annotated[float, Field(gt=0, le=86_400)] = 900.0
     """A turn without output for this long is told to finish, interrupted, at last killed."""
 
@@ -59,15 +108,21 @@ class AgentSettings(SettingsModel):
         return self
 
 
-def _known_only(value: object) -> object:
+def _known_only(model: type[BaseModel]) -> BeforeValidator:
     """Leave out what a newer broker knows of settings and this side does not."""
-    if not isinstance(value, dict):
-        return value
-    return {key: item for key, item in cast("dict[str, object]", value).items() if key in AgentSettings.model_fields}
+
+    def known(value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        return {key: item for key, item in cast("dict[str, object]", value).items() if key in model.model_fields}
+
+    return BeforeValidator(known)
 
 
-AppliedSettings = Annotated[AgentSettings, BeforeValidator(_known_only)]
+AppliedSettings = Annotated[AgentSettings, _known_only(AgentSettings)]
 """Settings as they come back from the broker, where unknown fields are ignored."""
+
+AppliedAccount = Annotated[AccountSettings, _known_only(AccountSettings)]
 
 
 class Limits(SettingsModel):
@@ -93,7 +148,7 @@ class RetentionSettings(SettingsModel):
     """The `[retention]` table: how long what has ended is kept. The audit trail is kept for good."""
 
     handled_days: Annotated[float, Field(ge=7, le=36_500)] = 30.0
-    """Mail that was handled or read, and expired asks; a send's key lives as long. At least 7 days."""
+    """Mail that was handled or read, asks and reminders that are over; a send's key lives as long. At least 7 days."""
     dead_days: Annotated[float, Field(ge=7, le=36_500)] = 30.0
     statistics_days: Annotated[float, Field(ge=1, le=36_500)] = 90.0
 
@@ -131,6 +186,7 @@ class Settings(SettingsModel):
     limits: Limits = Limits()
     retention: RetentionSettings = RetentionSettings()
     link: LinkSettings = LinkSettings()
+    accounts: dict[AgentNameField, AccountSettings] = {}
     agents: dict[AgentNameField, AgentSettings] = {}
 
     @model_validator(mode="after")
@@ -141,6 +197,8 @@ class Settings(SettingsModel):
         if len(managers) > 1:
             raise ValueError(f'a fleet has at most one manager; these say role = "manager": {", ".join(managers)}')
         for name, agent in self.agents.items():
+            if agent.account is not None and agent.account != DEFAULT_ACCOUNT and agent.account not in self.accounts:
+                raise ValueError(f"agents.{name}.account is {agent.account!r}, which no [accounts.…] table declares")
             for recipient in agent.allowed_recipients or []:
                 if recipient not in self.agents and recipient not in {"manager", "operator"}:
                     raise ValueError(

@@ -7,19 +7,29 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from wire.settings import AgentSettings, FleetSettings, Limits, Settings
+from wire.settings import (
+    AccountSettings,
+    AgentSettings,
+    FleetSettings,
+    Limits,
+    LinkSettings,
+    RetentionSettings,
+    Settings,
+)
 from wire.toml_lines import Where, key_lines, line_of
 
-LATER = frozenset(
-    {"mqtt", "accounts", "notify"}
-    | {"account", "model", "worktree", "permissions", "allowed_tools", "mcp", "inherit"}
-    | {"daily_budget_tokens", "daily_budget_usd"}
-)
+LATER = frozenset({"mqtt", "notify"} | {"worktree", "mcp", "inherit"} | {"daily_budget_tokens", "daily_budget_usd"})
 """Tables and keys that the documentation names and this version does not know yet."""
-LATER_BACKENDS = frozenset({"claude", "codex", "opencode", "gemini", "pty"})
+LATER_BACKENDS = frozenset({"codex", "opencode", "gemini", "pty"})
+TABLES: dict[str, type[BaseModel]] = {
+    "fleet": FleetSettings,
+    "limits": Limits,
+    "retention": RetentionSettings,
+    "link": LinkSettings,
+}
 _KINDS = {
     "string_type": 'text in "quotes"',
     "int_type": "a whole number",
@@ -108,12 +118,14 @@ def _known(table: Where) -> Iterable[str]:
     match table:
         case ():
             return Settings.model_fields
-        case ("fleet",):
-            return FleetSettings.model_fields
-        case ("limits",):
-            return Limits.model_fields
-        case _:
+        case ("agents", *_):
             return AgentSettings.model_fields
+        case ("accounts", *_):
+            return AccountSettings.model_fields
+        case (str(name), *_):
+            return TABLES[name].model_fields
+        case _:
+            return ()
 
 
 def _not_one_of(value: object, expected: str) -> str:

@@ -37,8 +37,13 @@ def read_settings(path: Path, *, home: Path) -> Settings:
         # Without the cause: it quotes values, and some may be secret.
         raise Invalid(in_words(exc, path, text)) from None
     agents = {name: _resolved(agent, path.parent, home) for name, agent in settings.agents.items()}
+    accounts = {
+        name: account.model_copy(update={"token_file": _absolute(account.token_file, path.parent, home)})
+        for name, account in settings.accounts.items()
+        if account.token_file is not None
+    }
     link = _resolved_link(settings.link, path.parent, home)
-    return settings.model_copy(update={"agents": agents, "link": link})
+    return settings.model_copy(update={"agents": agents, "accounts": {**settings.accounts, **accounts}, "link": link})
 
 
 def _text(path: Path) -> str:

@@ -159,7 +159,7 @@ async def reload(office: Office) -> Mapping[str, bytes]:
 
 
 def _limits(tx: Tx) -> Limits:
-    row = tx.one("fleet.limits")
+    row = tx.one("fleet.tables")
     try:
         return Limits.model_validate_json(row["limits"]) if row else Limits()
     except ValueError:

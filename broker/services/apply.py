@@ -3,11 +3,12 @@
 import json
 
 from broker.services import agents, audit
+from broker.services.accounts import applied_accounts
 from broker.services.callers import Caller
 from broker.store.tx import Row, Tx
 from wire.errors import Conflict
 from wire.fleet import Change
-from wire.settings import AgentSettings, Settings
+from wire.settings import DEFAULT_ACCOUNT, AgentSettings, Settings
 
 
 def apply(tx: Tx, caller: Caller, settings: Settings, tokens: dict[str, bytes]) -> list[Change]:
@@ -27,7 +28,9 @@ def apply(tx: Tx, caller: Caller, settings: Settings, tokens: dict[str, bytes]) 
             changes.append(change)
     for name, digest in tokens.items():
         tx.run("credentials.put", name=f"agent:{name}", sha256=digest, now=tx.now_ms)
-    changes += _limits(tx, settings) + _retention(tx, settings)
+    changes += _table(tx, "limits", settings.limits.model_dump_json(exclude_defaults=True))
+    changes += _table(tx, "retention", settings.retention.model_dump_json(exclude_defaults=True))
+    changes += _accounts(tx, settings)
     if changes:
         audit.write(tx, caller, "settings.applied", "fleet", changes=[f"{c.change} {c.subject}" for c in changes])
     return changes
@@ -61,24 +64,26 @@ def _put(tx: Tx, name: str, settings: AgentSettings, former: Row | None) -> Chan
     return Change(subject=name, change=change, detail=_difference(former["settings"], stored))
 
 
-def _limits(tx: Tx, settings: Settings) -> list[Change]:
-    row = tx.one("fleet.limits")
-    before = row["limits"] if row else "{}"
-    stored = settings.limits.model_dump_json(exclude_defaults=True)
+def _table(tx: Tx, name: str, stored: str) -> list[Change]:
+    """Store one table of the file, if it differs."""
+    row = tx.one("fleet.tables")
+    before: str = row[name] if row else "{}"
     if stored == before:
         return []
-    tx.run("fleet.set_limits", limits=stored)
-    return [Change(subject="limits", change="changed", detail=_difference(before, stored))]
+    tx.run(f"fleet.set_{name}", value=stored)
+    return [Change(subject=name, change="changed", detail=_difference(before, stored))]
 
 
-def _retention(tx: Tx, settings: Settings) -> list[Change]:
-    row = tx.one("fleet.retention")
-    before = row["retention"] if row else "{}"
-    stored = settings.retention.model_dump_json(exclude_defaults=True)
-    if stored == before:
-        return []
-    tx.run("fleet.set_retention", retention=stored)
-    return [Change(subject="retention", change="changed", detail=_difference(before, stored))]
+def _accounts(tx: Tx, settings: Settings) -> list[Change]:
+    """Store the accounts; whoever uses one that differs is told."""
+    before = applied_accounts(tx)
+    told = {name: account.model_dump(exclude_defaults=True) for name, account in settings.accounts.items()}
+    changes = _table(tx, "accounts", json.dumps(told, sort_keys=True))
+    differ = {name for name in {*before, *settings.accounts} if before.get(name) != settings.accounts.get(name)}
+    for name, agent in settings.agents.items():
+        if (agent.account or DEFAULT_ACCOUNT) in differ:
+            agents.announce(tx, name, "changed")
+    return changes
 
 
 def _require_not_owned(tx: Tx, name: str) -> None:

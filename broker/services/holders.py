@@ -4,6 +4,7 @@ An epoch belongs to an instance, not to a connection: the same instance comes ba
 """
 
 from broker.services import ask_ends, leasing, settling
+from broker.services.accounts import account_of
 from broker.services.callers import Caller
 from broker.services.policy import settings_of
 from broker.store.tx import Row, Tx
@@ -87,6 +88,7 @@ def release_turns(tx: Tx, agent: str, outcome: str, reason: str, *, restarted: b
 
 def _attached(tx: Tx, row: Row, epoch: int, *, attended: bool) -> AgentsAttached:
     open_turn = tx.one("turns.of_agent_open", agent=row["name"])
+    settings = settings_of(row["settings"])
     return AgentsAttached(
         agent=row["name"],
         epoch=epoch,
@@ -94,7 +96,8 @@ def _attached(tx: Tx, row: Row, epoch: int, *, attended: bool) -> AgentsAttached
         attended=attended,
         open_turn=turn_id(open_turn["id"]) if open_turn else None,
         paused=bool(row["paused"]),
-        settings=settings_of(row["settings"]),
+        settings=settings,
+        account=account_of(tx, settings),
     )
 
 

@@ -34,7 +34,7 @@ Step = Callable[[Tx], bool]
 
 def applied(tx: Tx) -> RetentionSettings:
     """Read the applied retention; where it was damaged, everything is kept until it is applied again."""
-    row = tx.one("fleet.retention")
+    row = tx.one("fleet.tables")
     try:
         return RetentionSettings.model_validate_json(row["retention"]) if row else RetentionSettings()
     except ValueError:

@@ -5,7 +5,7 @@ CREATE TABLE fleet (
     created_at INTEGER NOT NULL,
     boots INTEGER NOT NULL DEFAULT 0,            -- broker starts; a lease of an earlier boot is re-armed once
     limits TEXT NOT NULL DEFAULT '{}'            -- applied [limits] as JSON
-, frozen INTEGER NOT NULL DEFAULT 0 CHECK (frozen IN (0, 1)), indexed_to INTEGER NOT NULL DEFAULT 0, probed_at INTEGER NOT NULL DEFAULT 0, retention TEXT NOT NULL DEFAULT '{}', forgotten_handled INTEGER NOT NULL DEFAULT 0, forgotten_redelivered INTEGER NOT NULL DEFAULT 0, forgotten_dead INTEGER NOT NULL DEFAULT 0, forgotten_expired INTEGER NOT NULL DEFAULT 0, forgotten_mailbox INTEGER NOT NULL DEFAULT 0) STRICT;
+, frozen INTEGER NOT NULL DEFAULT 0 CHECK (frozen IN (0, 1)), indexed_to INTEGER NOT NULL DEFAULT 0, probed_at INTEGER NOT NULL DEFAULT 0, retention TEXT NOT NULL DEFAULT '{}', forgotten_handled INTEGER NOT NULL DEFAULT 0, forgotten_redelivered INTEGER NOT NULL DEFAULT 0, forgotten_dead INTEGER NOT NULL DEFAULT 0, forgotten_expired INTEGER NOT NULL DEFAULT 0, forgotten_mailbox INTEGER NOT NULL DEFAULT 0, accounts TEXT NOT NULL DEFAULT '{}') STRICT;
 
 CREATE TABLE agents (
     name TEXT PRIMARY KEY,

@@ -1,5 +1,6 @@
 """Which backend an agent's settings ask for."""
 
+from harness.backends.claude.backend import ClaudeBackend
 from harness.backends.command import CommandBackend
 from harness.backends.protocol import Backend
 from harness.backends.scripted import ScriptedBackend
@@ -13,5 +14,7 @@ def backend_for(seat: Seat) -> Backend | None:
             return CommandBackend(seat)
         case "scripted":
             return ScriptedBackend(seat)
+        case "claude":
+            return ClaudeBackend(seat)
         case "none":
             return None

@@ -14,6 +14,7 @@ class CommandBackend:
     """A new process for each turn; see `harness.backends.protocol.Backend`."""
 
     resident = False
+    remembers = False
 
     def __init__(self, seat: Seat) -> None:
         self.seat = seat
@@ -32,6 +33,11 @@ class CommandBackend:
     def argv(self) -> list[str]:
         """The command line. It holds no secret."""
         return [*self.seat.settings.command, *self.seat.settings.args]
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[None]:
+        """See `Backend.open`: nothing of it outlives a turn."""
+        yield
 
     @asynccontextmanager
     async def run(self, request: TurnRequest) -> AsyncGenerator[RunningTurn]:

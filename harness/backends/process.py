@@ -42,7 +42,8 @@ class Launch:
     argv: list[str]
     cwd: Path
     env: Mapping[str, str]
-    prompt: str
+    prompt: str | None
+    """Written to stdin, which is then closed; None: it stays open for `Child.write`."""
     judge: Judge
     grace_s: float = GRACE_S
 
@@ -89,6 +90,7 @@ class Child:
         self._process = process
         self._launch = launch
         self._began = False
+        self._writing = anyio.Lock()
         self._send, self._receive = anyio.create_memory_object_stream[Event](QUEUED_EVENTS)
 
     @property
@@ -123,14 +125,26 @@ class Child:
 
     async def _feed(self) -> None:
         pipe = self._process.stdin
-        if pipe is None:
+        if pipe is None or self._launch.prompt is None:
             return
-        rest = memoryview(self._launch.prompt.encode(errors="replace"))
         with suppress(BrokenPipeError):  # it may answer without reading
-            while rest:
-                await anyio.wait_writable(pipe.fileno())
-                rest = rest[os.write(pipe.fileno(), rest[:CHUNK_BYTES]) :]
+            await _write_all(pipe, self._launch.prompt.encode(errors="replace"))
         pipe.close()
+
+    async def write(self, data: bytes) -> bool:
+        """Write to a stdin that was left open; False where the program does not read any more.
+
+        Cancelled in the middle, the rest is not written: whoever cancels has to end the program.
+        """
+        pipe = self._process.stdin
+        if pipe is None or pipe.closed:
+            return False
+        async with self._writing:
+            try:
+                await _write_all(pipe, data)
+            except (BrokenPipeError, anyio.ClosedResourceError, ValueError):
+                return False
+        return True
 
     async def _pump(self, pipe: IO[bytes] | None, stream: Stream) -> None:
         while pipe is not None and (data := await _read(pipe)):
@@ -179,6 +193,14 @@ async def _exit_of(process: Popen[bytes]) -> None:
         await anyio.wait_readable(pidfd)
     finally:
         os.close(pidfd)
+
+
+async def _write_all(pipe: IO[bytes], data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        await anyio.wait_writable(pipe.fileno())
+        with suppress(BlockingIOError):
+            rest = rest[os.write(pipe.fileno(), rest[:CHUNK_BYTES]) :]
 
 
 async def _read(pipe: IO[bytes]) -> bytes:

@@ -4,7 +4,7 @@ It is deliberately *not* about mail: a backend gets words and says how the turn 
 fits behind it as well as a plain child: each of them gives output, begins to answer, uses tools, ends.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -24,12 +24,44 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Permission:
+    """A tool call that the program wants allowed."""
+
+    tool: str
+    """Its name, as the program calls it."""
+    detail: str
+    """What it is to do, in a line or a few: a command, a path, arguments."""
+    rule: str | None = None
+    """The narrowest rule that would allow it from now on, in the program's own grammar; None: there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Permitted:
+    """What was decided. `always` is allowed too, and the rule holds for the rest of the session."""
+
+    allow: bool
+    always: bool = False
+    why: str = ""
+    """What the model is told where it was denied."""
+
+
+Permit = Callable[[Permission], Awaitable[Permitted]]
+
+
+async def deny(permission: Permission) -> Permitted:
+    """Deny: nobody is there to be asked."""
+    return Permitted(allow=False, why=f"{permission.tool} is not allowed here, and nobody can be asked")
+
+
+@dataclass(frozen=True, slots=True)
 class TurnRequest:
     """One turn to run."""
 
     turn: str
     prompt: str | None
     """None: the program already holds the mail and goes on by itself (`Backend.resident` only)."""
+    permit: Permit = deny
+    """Decides about a tool call; it may take as long as a person takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +93,8 @@ class Ended:
     usage: Usage | None = None
     unseen: tuple[str, ...] = ()
     """Mail that was put into the turn but that the model never saw; it is carried into the next one."""
+    until_ms: int | None = None
+    """When what stood in the way is over, by the program's word; an instant of the wall clock."""
 
 
 Event = Output | Began | ToolUse | Ended
@@ -104,8 +138,17 @@ class Backend(Protocol):
         """Whether the program outlives its turns, and so can hold mail from one to the next."""
         ...
 
+    @property
+    def remembers(self) -> bool:
+        """Whether the next turn goes on in a session whose model has read who it is, since it last forgot."""
+        ...
+
     async def probe(self) -> Probe:
         """Look whether the program can run, without a turn."""
+        ...
+
+    def open(self) -> AbstractAsyncContextManager[None]:
+        """Be there for turns. What outlives one turn is ended when the context is left; entered once."""
         ...
 
     def run(self, request: TurnRequest) -> AbstractAsyncContextManager[RunningTurn]:

@@ -16,6 +16,7 @@ class ScriptedBackend:
     """A new process for each turn; see `harness.backends.protocol.Backend`."""
 
     resident = False
+    remembers = False
 
     def __init__(self, seat: Seat) -> None:
         self.seat = seat
@@ -41,6 +42,11 @@ class ScriptedBackend:
             self._script,
             *self.seat.settings.args,
         ]
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[None]:
+        """See `Backend.open`: nothing of it outlives a turn."""
+        yield
 
     @asynccontextmanager
     async def run(self, request: TurnRequest) -> AsyncGenerator[RunningTurn]:

@@ -1,14 +1,16 @@
 """What a backend needs to know of the agent whose program it runs."""
 
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.backends.environment import environment, read_env_file
+from harness.backends.login import KEYS, Login, login_of
 from harness.backends.process import GRACE_S
 from harness.backends.protocol import NotStartedError
 from harness.workspace import Workspace
-from wire.settings import AgentSettings
+from wire.settings import AccountSettings, AgentSettings
 
 SHORTEST_SECRET = 8
 """Shorter values of an `env_file` are words like `true`: masking them would spoil transcripts."""
@@ -23,6 +25,8 @@ class Seat:
     mcp_url: str
     mcp_token: str
     """The bearer for the tools: good on our loopback port only, made anew at each start of the harness."""
+    account: AccountSettings | None = None
+    """What the file says of its account, if it does."""
     grace_s: float = GRACE_S
 
     @property
@@ -32,18 +36,47 @@ class Seat:
         return self.workspace.resolve(workdir) if workdir else self.workspace.state
 
     def environment(self) -> dict[str, str]:
-        """The program's environment; `env_file` is read for every turn: a new secret needs no restart.
+        """The program's environment; files are read for every start: a new secret needs no restart.
 
         Raises:
-            NotStartedError: the file cannot be read.
+            NotStartedError: a file cannot be read.
         """
-        added = {**self.settings.env, **self._env_file()}
-        return environment(added, mcp_url=self.mcp_url, mcp_token=self.mcp_token)
+        own, login = self.own_environment(), self.login()
+        inherited = dict(os.environ)
+        if login.auth != "inherit":  # a key of the user's own would go before
+            for name in KEYS.get(self.settings.backend, ()):
+                inherited.pop(name, None)
+        added = {**login.environment(self.settings.backend), **own}
+        return environment(added, mcp_url=self.mcp_url, mcp_token=self.mcp_token, inherited=inherited)
+
+    def login(self) -> Login:
+        """With which login it runs.
+
+        Raises:
+            NotStartedError: `env_file` cannot be read.
+        """
+        return login_of(
+            self.workspace.agent,
+            self.settings,
+            self.account,
+            self.own_environment(),
+            private=self.workspace.programs / self.settings.backend,
+            shared=self.workspace.home.accounts,
+        )
+
+    def own_environment(self) -> dict[str, str]:
+        """What the agent's settings add to what we inherited.
+
+        Raises:
+            NotStartedError: `env_file` cannot be read.
+        """
+        return {**self.settings.env, **self._env_file()}
 
     def secrets(self) -> tuple[str, ...]:
         """What the program knows and nobody else should read in its transcript."""
         with suppress(NotStartedError):  # then no program runs that could print them
-            return (self.mcp_token, *(v for v in self._env_file().values() if len(v) >= SHORTEST_SECRET))
+            known = {**self._env_file(), **self.login().environment(self.settings.backend)}
+            return (self.mcp_token, *(value for value in known.values() if len(value) >= SHORTEST_SECRET))
         return (self.mcp_token,)
 
     def _env_file(self) -> dict[str, str]:

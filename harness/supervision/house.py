@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 
 from anyio.streams.memory import MemoryObjectReceiveStream
 
+from harness.accounts import Accounts
 from harness.backends.choose import backend_for
 from harness.backends.protocol import Backend
 from harness.backends.seat import Seat
@@ -46,6 +47,7 @@ class House:
     """Whoever started us has reaped the harness before us."""
     bearers: Bearers = field(default_factory=Bearers)
     clock: Clock = field(default_factory=SystemClock)
+    accounts: Accounts = field(default_factory=Accounts)
     checkpoint: Checkpoint = go_on
     choose: Callable[[Seat], Backend | None] = backend_for
     """Gives the program of an agent; None: nothing is run for it."""

@@ -2,8 +2,11 @@
 
 import anyio
 
+from harness.accounts import Account
+from harness.backends.protocol import NotStartedError
 from harness.backends.seat import Seat
 from harness.desk import HarnessDesk
+from harness.permissions import PermissionDesk
 from harness.post import PASSING, Counter, Post, patiently
 from harness.reporting import Reporter
 from harness.supervision.house import House
@@ -14,7 +17,7 @@ from wire.backoff import Backoff
 from wire.errors import Conflict, QueenpostError, Stale, Unavailable
 from wire.logs import bind, get_logger
 from wire.private_files import read_secret
-from wire.settings import AgentSettings
+from wire.settings import AccountSettings, AgentSettings
 
 BUSY_RETRY_S = 1.0
 """How often it looks whether a holder that lost its connection has given the agent up."""
@@ -47,6 +50,7 @@ class Keeper:
         self._takeover = house.takeover
         self._restarts = Backoff(1.0, 60.0)
         self._settings: AgentSettings | None = None
+        self._account: AccountSettings | None = None
         self._loop: TurnLoop | None = None
         self._desk: HarnessDesk | None = None
         self._loop_scope = anyio.CancelScope()
@@ -118,7 +122,7 @@ class Keeper:
         self._why = why
 
     async def _serve(self, attached: AgentsAttached) -> None:
-        self._settings = attached.settings
+        self._settings, self._account = attached.settings, attached.account
         desk = HarnessDesk(self._post, attached.role)
         token = self._house.bearers.issue(desk)
         try:
@@ -130,7 +134,7 @@ class Keeper:
             self._house.bearers.revoke(self.agent)
 
     async def _loop_for(self, attached: AgentsAttached, desk: HarnessDesk, token: str) -> TurnLoop | None:
-        seat = Seat(self._workspace, attached.settings, self._house.mcp_url(), token)
+        seat = Seat(self._workspace, attached.settings, self._house.mcp_url(), token, attached.account)
         backend = self._house.choose(seat)
         if backend is None:
             await self._detach()
@@ -153,10 +157,20 @@ class Keeper:
                 attached.settings,
                 self._house.clock,
                 self._house.freezing,
+                self._account_of(seat),
                 secrets=seat.secrets,
+                permit=PermissionDesk(self._post, self._reporter, attached.settings.permissions),
                 checkpoint=self._house.checkpoint,
             )
         )
+
+    def _account_of(self, seat: Seat) -> Account:
+        """Give the account whose limits it shares; where its env_file cannot be read, each start says so."""
+        try:
+            login = seat.login()
+        except NotStartedError:
+            return self._house.accounts.get(f"agent {self.agent}", self._house.clock)
+        return self._house.accounts.get(login.account, self._house.clock, login.max_running)
 
     async def _run_loop(self, loop: TurnLoop, desk: HarnessDesk) -> None:
         self._loop, self._desk, self._fenced = loop, desk, None
@@ -168,6 +182,7 @@ class Keeper:
         except Stale as exc:
             self._fenced = exc.message
         finally:
+            loop.hosted.account.gave_up(self.agent)
             self._loop = self._desk = None
         if self._fenced is not None:
             self._refuse(self._fenced, "fenced")
@@ -230,7 +245,7 @@ class Keeper:
                 log.debug("agent_not_refreshed", agent=self.agent, reason=exc.message)
 
     def _compare(self, attached: AgentsAttached) -> None:
-        if self._loop is not None and attached.settings != self._settings:
+        if self._loop is not None and (attached.settings, attached.account) != (self._settings, self._account):
             log.info("settings_changed", agent=self.agent)
             self._loop.leave()
 

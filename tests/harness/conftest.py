@@ -8,6 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from harness.accounts import Account
 from harness.desk import HarnessDesk
 from harness.freezing import Freezing
 from harness.post import Post
@@ -108,5 +109,14 @@ async def set_stage(home: Home, office: PostOffice, backend: FakeBackend, fields
 
     desk = HarnessDesk(post, attached.role)
     freezing = Freezing(home.frozen)
-    hosted = Hosted(post, backend, desk, Reporter(post), workspace, settings, FakeClock(), freezing, sleep=sleep)
+    clock = FakeClock()
+
+    async def pause(event: anyio.Event, seconds: float) -> None:
+        sleeps.append(seconds)
+        clock.advance(int(seconds * 1000) + 1)
+        office.change()
+        await anyio.lowlevel.checkpoint()
+
+    account = Account("of alice", clock, pause=pause)
+    hosted = Hosted(post, backend, desk, Reporter(post), workspace, settings, clock, freezing, account, sleep=sleep)
     return Stage(office, box, backend, hosted, TurnLoop(hosted), sleeps)

@@ -64,8 +64,10 @@ class FakeProgram:
 class FakeBackend:
     """See `harness.backends.protocol.Backend`."""
 
-    def __init__(self, *, resident: bool = False) -> None:
+    def __init__(self, *, resident: bool = False, remembers: bool = False) -> None:
         self.resident = resident
+        self.remembers = remembers
+        self.is_open = False
         self.refusals: list[NotStartedError] = []
         """What the next turns are refused with."""
         self.started = 0
@@ -74,6 +76,15 @@ class FakeBackend:
     async def probe(self) -> Probe:
         """See `Backend`."""
         return Probe("1")
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[None]:
+        """See `Backend`."""
+        self.is_open = True
+        try:
+            yield
+        finally:
+            self.is_open = False
 
     @asynccontextmanager
     async def run(self, request: TurnRequest) -> AsyncGenerator[FakeProgram]:

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from wire.settings import AgentSettings, Settings
+from wire.settings import AccountSettings, AgentSettings, Settings
 
 STRANGE = [
     'a "quoted" \\ word',
@@ -28,27 +28,34 @@ FULL: dict[str, Any] = {
     "retention": {"handled_days": 7, "dead_days": 8.25, "statistics_days": 1},
     "link": {"listen": "0.0.0.0:7411", "certificate": "/etc/ssl/fleet.pem", "key": "/run/secrets/fleet.key",
     "group": "users"},
+    "accounts": {
+        "team": {"auth": "token", "token_file": "secrets/team", "token_variable": "TEAM_KEY", "max_running": 6},
+    },
     "agents": {
         "manager": {"role": "manager", "backend": "scripted", "script": "survey-manager", "args": ["worker"]},
         "alice": {
             "backend": "command", "command": ["/srv/alice.sh", *STRANGE], "args": STRANGE, "prompt": "/srv/alice.md",
             "workdir": "/srv", "env": {f"NAME {n}" if n else "NAME": text for n, text in enumerate(STRANGE)},
             "env_file": "secrets/alice.env", "allowed_recipients": ["manager", "worker"], "uid": 1000,
-            "batch_max": 1, "silence_s": 12.5,
+            "batch_max": 1, "silence_s": 12.5, "model": "opus-5", "account": "team", "permissions": "edits",
+            "allowed_tools": ["Bash(git *)", "Read"], "warm": False,
         },
         "worker": {"allowed_recipients": []},
     },
 }  # fmt: skip
 """Every setting, none at its default."""
 
+BY_NAME: dict[str, type[BaseModel]] = {"agents": AgentSettings, "accounts": AccountSettings}
+"""Tables of tables."""
+
 
 def fields(
     model: type[BaseModel] = Settings, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
-    """Every setting that may stand in queenpost.toml; NAME stands for the name of an agent."""
+    """Every setting that may stand in queenpost.toml; NAME stands for the name of an agent or account."""
     for name, field in model.model_fields.items():
-        inner = AgentSettings if name == "agents" else field.annotation
-        at = (*path, name, "NAME") if name == "agents" else (*path, name)
+        inner = BY_NAME.get(name, field.annotation)
+        at = (*path, name, "NAME") if name in BY_NAME else (*path, name)
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             yield from fields(inner, at)
         else:

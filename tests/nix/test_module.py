@@ -131,6 +131,20 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"link": {"listen": "h:1", "certificate": "/c.pem", "key": "/nix/store/x-key.pem"}},
         ["link.key is in the Nix store, which everybody can read"],
     ),
+    "an account that is none": (
+        {"agents": {"alice": {"account": "team"}}}, ["agents.alice.account names one that is not declared"],
+    ),
+    "an account without its token": (
+        {"accounts": {"a": {"auth": "token"}, "b": {"auth": "own", "token_file": "/run/t"}}},
+        ["accounts.a: auth \"token\" needs a token_file", "accounts.b: only auth \"token\" uses a token_file"],
+    ),
+    "a token in the store": (
+        {"accounts": {"team": {"token_file": "/nix/store/x-token"}}},
+        ["accounts.team.token_file is in the Nix store, which everybody can read"],
+    ),
+    "a relative token file": (
+        {"accounts": {"team": {"token_file": "token"}}}, ["accounts.team.token_file has to be an absolute path"],
+    ),
     "a port without TLS": ({"link": {"listen": "0.0.0.0:7411"}}, ["link: listen needs certificate and key"]),
     "a port that is none": (
         {"link": {"listen": "everywhere", "certificate": "/c.pem", "key": "/k.pem"}},

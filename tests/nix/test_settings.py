@@ -50,7 +50,19 @@ def _bounds(field: FieldInfo) -> list[int | float]:
 
 def is_refused_for_other_reasons(path: tuple[str, ...], value: object) -> bool:
     """What is a rule of the whole file, or of where the file lies, has tests of its own."""
-    if path[-1] in {"workdir", "env_file", "prompt", "listen", "certificate", "key", "allowed_recipients", "backend"}:
+    if path[-1] in {
+        "workdir",
+        "env_file",
+        "prompt",
+        "listen",
+        "certificate",
+        "key",
+        "allowed_recipients",
+        "backend",
+        "account",
+        "auth",
+        "token_file",
+    }:
         return True
     return path[-1] == "command" and value == ["a"]
 

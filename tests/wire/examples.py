@@ -8,7 +8,7 @@ from wire import agents, fleet, inbox, turns
 from wire.errors import Limited, QueenpostError
 from wire.fleet import Hello, Principal, Push, Welcome
 from wire.model import Request, Result
-from wire.settings import AgentSettings
+from wire.settings import AccountSettings, AgentSettings
 
 AT_MS = 1_800_000_000_000
 
@@ -65,6 +65,11 @@ _SETTINGS = AgentSettings(
     allowed_recipients=["bob"],
     uid=1000,
     batch_max=4,
+    model="opus",
+    account="team",
+    permissions="edits",
+    allowed_tools=["Read"],
+    warm=False,
     silence_s=60.0,
 )
 _AGENT = agents.AgentSummary(
@@ -202,6 +207,9 @@ OPS_BY_EXAMPLE: tuple[tuple[Request, Result], ...] = (
             open_turn="t7",
             paused=True,
             settings=_SETTINGS,
+            account=AccountSettings(
+                auth="token", token_file="/srv/demo/secrets/team", token_variable="KEY", max_running=6
+            ),
         ),
     ),
     (agents.AgentsDetach(agent="alice"), _CHANGED),

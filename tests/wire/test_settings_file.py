@@ -168,15 +168,14 @@ def test_what_does_not_fit_together_is_said_with_its_line(file: Path, text: str,
 
 def test_what_a_later_version_will_know_is_told_apart_from_typing_errors(file: Path) -> None:
     """Ours: the documentation names it already."""
-    text = '[mqtt]\nurl = "x"\n[[notify]]\n[accounts.max]\n[agents.alice]\nmodel = "m"\nbackend = "claude"\n'
+    text = '[mqtt]\nurl = "x"\n[[notify]]\n[agents.alice]\nworktree = true\nbackend = "pty"\n'
     assert complaints(file, text) == [
         "queenpost.toml:1: mqtt: not supported by this version",
         "queenpost.toml:3: notify: not supported by this version",
-        "queenpost.toml:4: accounts: not supported by this version",
-        "queenpost.toml:6: agents.alice.model: not supported by this version",
+        "queenpost.toml:5: agents.alice.worktree: not supported by this version",
         (
-            "queenpost.toml:7: agents.alice.backend: 'claude' is not supported by this version;"
-            " use 'none', 'command' or 'scripted'"
+            "queenpost.toml:6: agents.alice.backend: 'pty' is not supported by this version;"
+            " use 'none', 'command', 'scripted' or 'claude'"
         ),
     ]
 

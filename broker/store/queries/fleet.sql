@@ -2,21 +2,21 @@
 -- Count a broker start.
 UPDATE fleet SET boots = boots + 1, created_at = CASE created_at WHEN 0 THEN :now ELSE created_at END WHERE id = 1;
 
--- limits --
--- The applied limits.
-SELECT limits FROM fleet WHERE id = 1;
+-- tables --
+-- The applied tables of the file that are no agents.
+SELECT limits, retention, accounts FROM fleet WHERE id = 1;
 
 -- set_limits --
 -- Store the applied limits.
-UPDATE fleet SET limits = :limits WHERE id = 1;
-
--- retention --
--- The applied retention.
-SELECT retention FROM fleet WHERE id = 1;
+UPDATE fleet SET limits = :value WHERE id = 1;
 
 -- set_retention --
 -- Store the applied retention.
-UPDATE fleet SET retention = :retention WHERE id = 1;
+UPDATE fleet SET retention = :value WHERE id = 1;
+
+-- set_accounts --
+-- Store the applied accounts.
+UPDATE fleet SET accounts = :value WHERE id = 1;
 
 -- account --
 -- What became of every delivery that was ever accepted, with what retention has deleted since.

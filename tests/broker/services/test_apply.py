@@ -4,10 +4,11 @@ import pytest
 
 from broker.services.callers import Caller
 from tests.broker.services.refusals import refused
-from tests.fakes.office import FakeOffice, by_token
+from tests.fakes.office import HARNESS_CALLER, FakeOffice, by_token
+from wire.agents import AgentsAttached
 from wire.errors import Conflict, Denied, Stale
 from wire.fleet import Change
-from wire.settings import AgentSettings, Limits, Settings
+from wire.settings import AccountSettings, AgentSettings, Limits, Settings
 
 
 def declared(**agents: AgentSettings) -> Settings:
@@ -158,3 +159,45 @@ def test_a_pause_outlives_a_change_of_the_file(office: FakeOffice, paused: bool)
     office.apply(Settings())
     office.apply(declared(dora=AgentSettings(batch_max=2)))
     assert office.row("SELECT paused FROM agents WHERE name = 'dora'")["paused"] == int(paused)
+
+
+# --- accounts ---------------------------------------------------------------------------------------
+
+
+def with_account(account: AccountSettings, **more: AgentSettings) -> Settings:
+    """Write a file with one account, which dora uses."""
+    return Settings(
+        accounts={"team": account}, agents={"dora": AgentSettings(backend="claude", account="team"), **more}
+    )
+
+
+def attached(office: FakeOffice, name: str) -> AgentsAttached:
+    """Attach a harness; gives what it was told."""
+    return office.attach(HARNESS_CALLER, name, "the-instance")
+
+
+def test_an_account_reaches_whoever_hosts_its_agents(office: FakeOffice) -> None:
+    """DESIGN 8: a harness learns it when it attaches; agents of others learn nothing."""
+    team = AccountSettings(token_file="/run/team", max_running=6)
+    changes = office.apply(with_account(team, emil=AgentSettings(backend="claude")))
+    assert ("accounts", "changed") in summary(changes)
+    assert attached(office, "dora").account == team
+    assert attached(office, "emil").account is None
+    assert office.apply(with_account(team, emil=AgentSettings(backend="claude"))) == []
+
+
+def test_agents_of_a_changed_account_are_told(office: FakeOffice) -> None:
+    """DESIGN 10: what the file says now holds without a restart."""
+    office.apply(with_account(AccountSettings(max_running=6), emil=AgentSettings(backend="claude")))
+    before = len(office.pushed("agents_changed"))
+    office.apply(with_account(AccountSettings(max_running=2), emil=AgentSettings(backend="claude")))
+    assert office.pushed("agents_changed")[before:] == ["dora"]
+
+
+def test_damaged_accounts_are_none(office: FakeOffice) -> None:
+    """[H22] Ours: nobody is kept from attaching; the next apply mends it."""
+    office.apply(with_account(AccountSettings(max_running=6)))
+    office.damage("UPDATE fleet SET accounts = 'damaged'")
+    assert attached(office, "dora").account is None
+    office.apply(with_account(AccountSettings(max_running=6)))
+    assert attached(office, "dora").account == AccountSettings(max_running=6)

@@ -1,0 +1,36 @@
+"""What stands where in the lines of Claude Code. Whatever has another shape than it should reads as empty."""
+
+from typing import Any, cast
+
+
+def object_of(value: object) -> dict[str, Any]:
+    """Give an object, an empty one for anything else."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def objects_of(value: object) -> list[dict[str, Any]]:
+    """Give the objects of a list."""
+    return [object_of(item) for item in cast("list[object]", value)] if isinstance(value, list) else []
+
+
+def whole(value: object) -> int:
+    """Give a count, 0 for anything else."""
+    return value if isinstance(value, int) and value >= 0 else 0
+
+
+def is_answer(message: dict[str, Any]) -> bool:
+    """Say whether the model spoke: errors of the API come as `assistant` too."""
+    said = object_of(message.get("message")).get("model") != "<synthetic>"
+    return said and not message.get("is_api_error_message") and not message.get("error")
+
+
+def tools_of(message: dict[str, Any]) -> list[str]:
+    """Give the names of the tools that an answer calls."""
+    content = objects_of(object_of(message.get("message")).get("content"))
+    return [str(block.get("name")) for block in content if block.get("type") == "tool_use"]
+
+
+def server_status(message: dict[str, Any], server: str) -> str:
+    """Give what the program says of an MCP server at the beginning of a turn."""
+    found = (one.get("status") for one in objects_of(message.get("mcp_servers")) if one.get("name") == server)
+    return str(next(found, "missing"))

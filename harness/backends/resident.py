@@ -1,0 +1,158 @@
+"""A program that outlives its turns: started when it is needed, heard all the time, ended with whoever opened it.
+
+It knows lines, not what they mean: each JSON line goes to whoever listens, with the raw output beside it.
+"""
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup, TaskStatus
+
+from harness.backends.lines import Lines
+from harness.backends.process import Child, Launch, running
+from harness.backends.protocol import Ended, NotStartedError, Output
+from wire.logs import get_logger
+
+QUEUED_LINES = 64
+"""That a program has not read yet. One that reads nothing blocks nobody: it is told no more."""
+
+log = get_logger("harness")
+
+
+class Program:
+    """One run of the program, over any number of turns."""
+
+    def __init__(self, child: Child, scope: anyio.CancelScope) -> None:
+        self.child = child
+        self.scope = scope
+        self.gone = anyio.Event()
+        """It has ended, and nothing of it is left."""
+        self._queue, self._queued = anyio.create_memory_object_stream[bytes](QUEUED_LINES)
+
+    def say(self, message: dict[str, Any]) -> bool:
+        """Have a line written behind those before it, at once or when it is read; False where it reads no more."""
+        try:
+            self._queue.send_nowait(json.dumps(message).encode() + b"\n")
+        except (anyio.WouldBlock, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            return False
+        return True
+
+    async def feed(self) -> None:
+        """Write what was said, until the program reads no more."""
+        with self._queued:
+            async for line in self._queued:
+                if not await self.child.write(line):
+                    return
+
+    def close(self) -> None:
+        """Take no more lines."""
+        self._queue.close()
+        self._queued.close()
+
+
+class Listener:
+    """What happens to what the program says. The methods run in the order in which it spoke."""
+
+    async def output(self, output: Output) -> None:
+        """Raw bytes, of both streams."""
+
+    async def line(self, program: Program, message: dict[str, Any]) -> None:
+        """One JSON object of stdout."""
+
+    async def exited(self, program: Program, ended: Ended) -> None:
+        """It ended by itself."""
+
+
+class Resident:
+    """At most one program at a time, restarted by whoever needs it."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._tasks: TaskGroup | None = None
+        self.program: Program | None = None
+        """The one that runs now."""
+
+    @property
+    def tasks(self) -> TaskGroup:
+        """Where work belongs that must not outlive the backend."""
+        if self._tasks is None:
+            raise RuntimeError("a resident program is started within `open`")
+        return self._tasks
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[None]:
+        """Be able to start programs; ends the one that runs when the context is left."""
+        failure: Exception | None = None
+        async with anyio.create_task_group() as self._tasks:
+            try:
+                yield
+            except Exception as exc:  # noqa: BLE001  # not ours: handed on as it is, not in a group
+                failure = exc
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self.end()
+                self._tasks.cancel_scope.cancel()
+        self._tasks = None
+        if failure is not None:
+            raise failure
+
+    async def start(self, launch: Launch) -> Program:
+        """Start the program; the one before is ended first.
+
+        Raises:
+            NotStartedError: there is no such program or folder.
+        """
+        await self.end()
+        started: Program | NotStartedError = await self.tasks.start(self._live, launch)
+        if isinstance(started, NotStartedError):
+            raise started
+        return started
+
+    async def end(self) -> None:
+        """End the program that runs, politely at first; returns when nothing of it is left."""
+        program, self.program = self.program, None
+        if program is not None:
+            program.scope.cancel()
+            await program.gone.wait()
+
+    async def _live(self, launch: Launch, *, task_status: TaskStatus[Program | NotStartedError]) -> None:
+        program: Program | None = None
+        try:
+            with anyio.CancelScope() as scope:
+                async with running(launch) as child:
+                    self.program = program = Program(child, scope)
+                    task_status.started(program)
+                    async with anyio.create_task_group() as tasks:
+                        tasks.start_soon(program.feed)
+                        await self._hear(program)
+                        tasks.cancel_scope.cancel()
+        except NotStartedError as exc:
+            task_status.started(exc)
+        finally:
+            if program is not None:
+                if self.program is program:
+                    self.program = None
+                program.close()
+                program.gone.set()
+
+    async def _hear(self, program: Program) -> None:
+        lines = Lines()
+        async for event in program.child.events():
+            match event:
+                case Output(data, "stdout"):
+                    await self._listener.output(event)
+                    for message in lines.feed(data):
+                        await self._listener.line(program, message)
+                case Output():
+                    await self._listener.output(event)
+                case Ended():
+                    if self.program is program:
+                        self.program = None
+                    await self._listener.exited(program, event)
+                case _:
+                    pass
+        if lines.passed_over:
+            log.debug("lines_passed_over", count=lines.passed_over)

@@ -11,7 +11,7 @@ from console.cli.connecting import converse
 from console.cli.homes import broker_of, config_of, home_of
 from console.cli.options import Options, command
 from console.cli.screen import dim, print_json, safe
-from console.doctor import broker, fleet, home, installation
+from console.doctor import accounts, broker, fleet, home, installation
 from console.doctor.verdict import Level, Verdict
 from wire.client import BrokerClient
 from wire.errors import QueenpostError
@@ -58,7 +58,9 @@ def _checks(options: Options) -> Iterator[Verdict]:
         try:
             place = home_of(options)
             place.check()
-            yield from home.checks(place, config_of(options, place))
+            config = config_of(options, place)
+            yield from home.checks(place, config)
+            yield from accounts.checks(place, config)
         except QueenpostError as exc:
             yield Verdict("home", "error", exc.message)
             return

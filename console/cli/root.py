@@ -57,6 +57,7 @@ COMMANDS: dict[str, Entry] = {
     "harness": Entry("programs:harness", "Programs", "Run the harness alone."),
     "mcp": Entry("mcp:mcp", "Programs", "Serve an agent's MCP tools; make them known to a client."),
     "link": Entry("link:link", "Programs", "Join stdin and stdout to the broker, for ssh."),
+    "login": Entry("login:login", "Programs", "Log an account in, with the program's own command."),
     "completion": Entry("completion:completion", "Programs", "Make a shell complete commands and names."),
 }
 """In the order in which `queenpost --help` lists them."""

@@ -1,0 +1,1 @@
+"""How the programs that play the model are logged in, and how one sees that they are."""

@@ -1,0 +1,1 @@
+"""Tests of how accounts are logged in."""

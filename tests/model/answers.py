@@ -5,7 +5,7 @@ from typing import Any
 
 from broker.store.jobs import Outcome
 from tests.model.paper_acts import Answer
-from wire import agents, inbox, turns
+from wire import agents, asks, inbox, letters, office, reminders, turns
 from wire.fleet import Change
 
 
@@ -19,11 +19,13 @@ def answer_of(outcome: Outcome[Any]) -> Answer:
 def in_words(value: object) -> Answer:
     """Put a result into words."""
     match value:
-        case None:
+        case None | False:
             return None
+        case True:
+            return ("more is due",)
         case inbox.InboxSent():
             skipped = tuple((one.name, one.reason) for one in value.skipped)
-            told = (value.to, tuple(value.recipients), skipped, len(value.warnings))
+            told = (value.to, tuple(value.recipients), skipped, len(value.warnings), value.state)
             return ("sent", value.id, *told, value.duplicate)
         case turns.TurnsOpened() | turns.TurnsTaken() | turns.TurnsClosed():
             return _of_turns(value)
@@ -39,8 +41,20 @@ def in_words(value: object) -> Answer:
             return ("changed", value.agent, value.changed, value.dead)
         case inbox.InboxChanged():
             return ("moved", tuple(sorted(value.changed)))
+        case letters.InboxRecalled():
+            beyond = tuple((one.id, one.recipient, one.state, one.turn) for one in value.beyond)
+            return ("recalled", tuple(value.recalled), beyond)
+        case office.FleetFrozen():
+            return ("frozen", value.everybody, tuple(value.agents), tuple(value.changed))
         case inbox.InboxAcked():
             return ("read", tuple(value.ids))
+        case asks.AsksAsked() | asks.AsksAnswered() | asks.AsksCancelled() | asks.AsksWaited():
+            return _of_asks(value)
+        case reminders.RemindersAdded():
+            return ("set", value.id, value.next_at_ms)
+        case reminders.RemindersChanged():
+            one = value.reminder
+            return ("reminder", one.id, one.state, one.next_at_ms, one.fired, one.attempts)
         case list():
             return _of_changes(value)  # pyright: ignore[reportUnknownArgumentType]  # only apply gives a list
         case _:
@@ -58,12 +72,28 @@ def _of_turns(value: turns.TurnsOpened | turns.TurnsTaken | turns.TurnsClosed) -
             return ("closed", value.id, *settled, _turn(value.next))
 
 
+def _of_asks(value: asks.AsksAsked | asks.AsksAnswered | asks.AsksCancelled | asks.AsksWaited) -> Answer:
+    match value:
+        case asks.AsksAsked():
+            put = (value.id, value.to, value.deadline_at_ms)
+            return ("asked", *put, value.state, len(value.warnings), value.duplicate)
+        case asks.AsksAnswered():
+            return ("answered", value.id, value.asker, value.message, len(value.warnings))
+        case asks.AsksCancelled():
+            return ("withdrawn", value.id)
+        case asks.AsksWaited():
+            ask = value.ask
+            return None if ask is None else ("waited", ask.id, ask.state, ask.answer, ask.answered_by)
+
+
 def _of_changes(changes: Iterable[Change]) -> Answer:
     return ("applied", tuple((change.subject, change.change) for change in changes))
 
 
 def _turn(turn: turns.Turn | None) -> Answer:
-    return None if turn is None else (turn.id, _mail(turn.mail), turn.waiting, turn.carried)
+    if turn is None:
+        return None
+    return (turn.id, _mail(turn.mail), turn.waiting, turn.carried, tuple(ask.id for ask in turn.open_asks))
 
 
 def _mail(mail: Iterable[inbox.Mail]) -> Answer:

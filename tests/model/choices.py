@@ -22,6 +22,8 @@ LIMITS = (
     Limits(),
     Limits(inbox_messages=3, send_burst=4, send_per_minute=60.0),
     Limits(inbox_messages=6, inbox_bytes=16_000, send_burst=30),
+    Limits(storm_messages=5, storm_window_s=60.0, storm_per_day=9),
+    Limits(storm_messages=3, storm_window_s=15.0, storm_per_day=6, storm_depth=4, inbox_messages=8),
 )
 LISTS: tuple[list[str] | None, ...] = (None, None, [], ["alice"], ["bob", "carol"])
 FILES: tuple[dict[str, AgentSettings], ...] = (
@@ -37,18 +39,33 @@ FILES: tuple[dict[str, AgentSettings], ...] = (
 MAIL = {"send": 14, "broadcast": 2, "retry": 3}
 TURNS = {"open": 8, "park_open": 6, "close": 12, "renew": 1, "resume": 2, "give_back": 4}
 TAKING = {"take": 8, "park_take": 3}
-ATTENDED = {"settle": 6, "attach_session": 4}
+ATTENDED = {"settle": 6, "attach_session": 4, "silence": 1}
 HOLDERS = {"attach": 6, "detach": 2, "lose": 3}
 TIME = {"advance": 8, "suspend": 1, "set_clock": 1, "restart": 2}
 OPERATOR = {"pause": 2, "unpause": 2, "add": 2, "remove": 1, "apply": 2, "requeue": 3, "discard": 1, "ack": 2}
+STORMS = {"causal": 24, "round": 3, "release": 4, "discard_held": 2}
+STOPS = {"recall": 4, "freeze": 2, "thaw": 4}
+OLD_MAIL = {"requeue": 3, "discard": 2, "ack": 6, "age": 3, "recall": 3, "forget": 3}
+ASKS = {"ask": 6, "permission": 4, "answer": 6, "cancel_ask": 2, "wait_ask": 4, "repeat": 2, "damage_ask": 1}
+REMINDERS = {"remind": 8, "cancel_reminder": 2, "retry_reminder": 2, "wait_for_reminder": 3, "damage_reminder": 1}
 CHANCE = {"withdraw": 2, "damage": 1, "age": 3}
 
 MIXES: tuple[dict[str, int], ...] = (
-    MAIL | TURNS | TAKING | ATTENDED | HOLDERS | TIME | OPERATOR | CHANCE,
+    MAIL | TURNS | TAKING | ATTENDED | HOLDERS | TIME | OPERATOR | CHANCE | ASKS | REMINDERS | STOPS | OLD_MAIL,
     MAIL | TURNS | {"attach": 2, "advance": 6, "age": 4, "requeue": 4, "discard": 1},
-    MAIL | TAKING | ATTENDED | {"give_back": 4, "close": 3, "lose": 2, "advance": 3, "resume": 4},
+    MAIL | TAKING | ATTENDED | {"give_back": 6, "close": 3, "lose": 2, "advance": 6, "resume": 8},
     MAIL | TURNS | TAKING | {"attach": 5, "lose": 3, "detach": 2, "advance": 6, "restart": 4, "age": 2},
     MAIL | TURNS | OPERATOR | {"attach": 3, "advance": 2, "damage": 3},
+    MAIL | TURNS | TAKING | STORMS | {"recall": 4, "forget": 3, "attach": 6, "advance": 5, "set_clock": 1},
+    MAIL | TURNS | TAKING | ATTENDED | STOPS | {"attach": 4, "advance": 3, "restart": 1, "remove": 1, "add": 1},
+    MAIL | OLD_MAIL | {"forget": 8, "open": 20, "close": 28, "attach": 6, "advance": 10, "ask": 7, "answer": 3},
+    STORMS | {"send": 6, "broadcast": 1, "open": 10, "close": 2, "attach": 4, "advance": 4, "apply": 1, "remove": 1},
+    TURNS | TIME | {"send": 8, "attach": 6, "lose": 1, "permission": 12, "wait_ask": 8, "answer": 8, "cancel_ask": 2},
+    ASKS | TURNS | TIME | {"take": 3, "settle": 3, "attach": 5, "lose": 1, "remove": 1, "add": 1, "send": 3, "ack": 1},
+    ASKS | TAKING | ATTENDED | {"pile_up_asks": 6, "advance": 4, "remove": 1, "set_clock": 1, "restart": 1, "close": 2},
+    REMINDERS | TIME | TURNS | {"attach": 4, "repeat": 2, "remove": 1, "add": 1, "requeue": 2, "age": 1, "ack": 1},
+    REMINDERS | {"advance": 6, "set_clock": 1, "restart": 1, "damage_reminder": 6, "retry_reminder": 6, "night": 2},
+    {"pile_up_reminders": 3, "advance": 8, "remind": 10, "cancel_reminder": 4, "open": 4, "attach": 2, "remove": 1},
     {"send": 20, "open": 6, "park_open": 6, "take": 6, "close": 5, "give_back": 3, "attach": 2, "park_take": 4},
 )
 """Which acts a run is made of, and how often each; drawn once, so that runs differ in kind."""

@@ -1,9 +1,14 @@
 """Who acts, on what, under which key: chosen by the digits of a number from what there is at that moment."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 from broker.services.callers import Caller
 from tests.fakes.office import by_token
+from tests.model import paper_registry
 from tests.model.choices import NAMES, Digits
-from tests.model.desk import Desk
+from tests.model.desk import Act, Desk, OnPaper
 from tests.model.paper import Turn
 
 
@@ -15,7 +20,9 @@ class Chooser:
         self.callers: dict[str, list[Caller]] = {name: [] for name in (*NAMES, "emil")}
         """Every caller that an attach ever made."""
         self.keys: list[tuple[str, str]] = []
-        """Operator requests: op and key."""
+        """Requests that are done once: op and key."""
+        self.repeats: list[Callable[[], Act]] = []
+        """Such requests, to be made once more."""
         self.made: dict[str, int] = {}
         self.last_call = "call-0"
 
@@ -69,6 +76,15 @@ class Chooser:
         mask = digits.below(8)
         chosen = [name for index, name in enumerate(held) if mask >> index % 3 & 1]
         return chosen or ["m1"]
+
+    def keyed(self, act: Act, again: Callable[[], Act]) -> Act:
+        """Remember how an act that is done once can be made again."""
+        self.repeats.append(again)
+        return act
+
+    def under_key(self, op: str, caller: Caller, key: str, asked: Any, act: OnPaper) -> OnPaper:
+        """Make the paper side of an act with a key of the caller's own."""
+        return partial(paper_registry.once, self.desk.paper, f"{op} by {caller.principal}", key, asked, act)
 
     def key(self, op: str, digits: Digits) -> str:
         """Mostly a fresh key, sometimes one that was used for this op."""

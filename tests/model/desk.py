@@ -21,6 +21,8 @@ from wire.settings import Limits
 OnPaper = Callable[[], Answer]
 CHECK_FILE_EVERY = 500
 """Steps between two integrity checks."""
+MOST_ROUNDS = 20
+"""How often at most the broker acts before nothing is due any more."""
 
 
 @dataclass(eq=False, slots=True)
@@ -39,6 +41,7 @@ class Act:
     answer: Answer = None
     settled: bool = False
     requeues: bool = False
+    forgets: bool = False
 
     @property
     def submission(self) -> Job[Any] | Withdrawal:
@@ -60,7 +63,7 @@ class Desk:
     def __post_init__(self) -> None:
         self.office = FakeOffice(self.folder, limits=self.limits)
         self.inspector = Inspector(self.office.database.connection)
-        self.paper = Paper(self.office.clock.now_ms(), self.office.rules, self._size_of_notice)
+        self.paper = Paper(self.office.clock.now_ms(), self.office.rules, self._size_of_notice, self._was_held)
         self.parked: list[Act] = []
         self._seen = -1
         self.check(requeued=False)
@@ -74,6 +77,9 @@ class Desk:
     def _size_of_notice(self, delivery: int) -> int:
         rows = self.inspector.rows("SELECT bytes FROM deliveries WHERE id = :id", id=delivery)
         return rows[0][0] if rows else 0
+
+    def _was_held(self, letter: int, recipient: str) -> bool:
+        return self.inspector.was_held(letter, recipient)
 
     # --- one commit on both -------------------------------------------------------------------------
 
@@ -89,11 +95,12 @@ class Desk:
         self.paper.now = self.office.clock.now_ms()
         self._wake()
         self._give_up(began)
+        self.paper.note_settled()
         self.paper.rules = self.office.rules
         for act in acts:
             if act.settled and act.then is not None and act.call.outcome is not None and act.call.outcome.error is None:
                 act.then(act.call.outcome.value)
-        self.check(requeued=any(act.requeues for act in acts))
+        self.check(requeued=any(act.requeues for act in acts), forgets=any(act.forgets for act in acts))
 
     def _do(self, act: Act) -> None:
         if act.withdraws is not None:
@@ -123,14 +130,20 @@ class Desk:
         self.story.append(f"        {answer!r}")
 
     def _wake(self) -> None:
-        """19: whoever has eligible mail and waits gets it in this very commit, however it became eligible."""
-        for name in sorted({act.parked_by or "" for act in self.parked}):
-            for act in [act for act in self.parked if act.parked_by == name]:
-                if act.call.waits and self._has_turn(name) and " opens" in act.words:
-                    continue  # its turn was resumed beside it: the open may wait on, or get that turn again
-                answer = self._on_paper(act)
-                if answer is not None:
-                    self._settle(act, answer)
+        """19: whoever has eligible mail and waits gets it in this very commit, however it became eligible.
+
+        A turn that is opened so may end a permission for which its own harness waits, so all are asked once more.
+        """
+        before = -1
+        while before != len(self.parked):
+            before = len(self.parked)
+            for name in sorted({act.parked_by or "" for act in self.parked}):
+                for act in [act for act in self.parked if act.parked_by == name]:
+                    if act.call.waits and self._has_turn(name) and " opens" in act.words:
+                        continue  # its turn was resumed beside it: the open may wait on, or get that turn again
+                    answer = self._on_paper(act)
+                    if answer is not None:
+                        self._settle(act, answer)
 
     def _has_turn(self, name: str) -> bool:
         agent = self.paper.agents.get(name)
@@ -140,18 +153,25 @@ class Desk:
         for act in [act for act in self.parked if act.until <= now]:
             self._settle(act, None)
 
-    def check(self, *, requeued: bool) -> None:
+    def check(self, *, requeued: bool, forgets: bool = False) -> None:
         """Compare everything, if anything was written since the last time."""
         for act in self.parked:
             assert act.call.waits, f"{act.words} got {act.call.outcome!r}, on paper it waits"
         waits = {act.parked_by or "" for act in self.parked if " opens" in act.words}
         self.inspector.check_nobody_sleeps(waits, self.office.clock.now_ms())
+        self._check_timekeeper()
         changes = self.office.database.connection.total_changes
         if changes != self._seen:
             self._seen = changes
-            self.inspector.check(self.paper, requeued=requeued)
+            self.inspector.check(self.paper, requeued=requeued, forgets=forgets)
         if self.steps % CHECK_FILE_EVERY == 0:
             self.inspector.check_file()
+
+    def _check_timekeeper(self) -> None:
+        """14, 15: the broker knows exactly when it has to act next."""
+        due, real = paper_registry.next_due(self.paper), self.office.last.due_ms
+        parked = [act.until for act in self.parked]
+        assert real == min([instant for instant in (due, *parked) if instant is not None], default=None), (real, due)
 
     # --- time ---------------------------------------------------------------------------------------
 
@@ -170,7 +190,17 @@ class Desk:
         if suspended:
             again = partial(paper_registry.rearm, self.paper)
             acts.insert(0, Act("the machine wakes", Call(self.office, wakeups.rearm), again))
+        self.do_due(*acts)
+
+    def do_due(self, *acts: Act) -> None:
+        """Do what is due, at once again where more is, and see that it was done."""
         self.commit(*acts)
+        for _ in range(MOST_ROUNDS):
+            if self.office.last.due_ms is None or self.office.last.due_ms > self.office.clock.now_ms():
+                break
+            self.commit(self.due("more is due"))
+        self.inspector.asks.check_nothing_overdue(self.office.clock.now_ms())
+        self.inspector.reminders.check_nothing_overdue(self.office.clock.now_ms())
 
     def set_clock(self, step_ms: int) -> None:
         """Set the wall clock, let the broker notice."""
@@ -179,7 +209,7 @@ class Desk:
         call = Call(self.office, partial(wakeups.clock_was_set, step_ms=step_ms))
         on_paper = partial(paper_registry.clock_was_set, self.paper, step_ms)
         self.commit(Act(f"the clock is set by {step_ms / 1000:g} s", call, on_paper))
-        self.commit(self.due("and what is due is done"))
+        self.do_due(self.due("and what is due is done"))
 
     def restart(self) -> None:
         """End the broker and start another one; what waited is gone with its connections."""
@@ -191,7 +221,7 @@ class Desk:
         self.paper.now = self.office.clock.now_ms()
         paper_registry.restart(self.paper)
         self.check(requeued=False)
-        self.commit(self.due("and what is due is done"))
+        self.do_due(self.due("and what is due is done"))
 
     # --- what nobody asked for ----------------------------------------------------------------------
 

@@ -82,7 +82,10 @@ class OperatorActs(Chooser):
 
     def act_discard(self, digits: Digits) -> Act:
         """Dead letters are given up."""
-        (ids, to), key = self.dead_letters(digits), self.key("discard", digits)
+        return self.discarding(*self.dead_letters(digits), self.key("discard", digits))
+
+    def discarding(self, ids: list[str], to: str | None, key: str) -> Act:
+        """Make a discard."""
         act = partial(registry.discard, self.desk.paper, ids, to)
         call = self.desk.office.discard.call(*ids, recipient=to, key=key)
         return Act(f"operator discards {ids} to {to}, {key}", call, self.once("discard", key, (tuple(ids), to), act))
@@ -112,14 +115,14 @@ class OperatorActs(Chooser):
         self.desk.set_clock(digits.pick(STEPS_MS))
 
     def alone_restart(self, digits: Digits) -> None:
-        """The broker is killed and started, at once or after a while."""
+        """The broker is killed and started, at once or after a while; the clock may have been set back meanwhile."""
         if digits.below(2):
-            self.desk.office.clock.advance(digits.pick((1000, 61_000, 90_000_000)))
+            self.desk.office.clock.advance(digits.pick((1000, 61_000, 90_000_000, 61_000, 90_000_000, -3_600_000)))
         self.desk.restart()
 
     def alone_damage(self, digits: Digits) -> None:
         """The disk damages a letter."""
-        whole = [letter.id for letter in self.desk.paper.letters if not letter.damaged]
+        whole = [letter.id for letter in self.desk.paper.letters if not (letter.damaged or letter.gone)]
         if whole:
             self.desk.damage(whole[-1 - digits.below(16) % len(whole)])
 

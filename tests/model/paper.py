@@ -1,21 +1,30 @@
 """The post office on paper: what DESIGN 5 says, in plain Python, as a reference for the real one.
 
 It keeps everything in lists and computes each answer from the definition, however slow: eligible is what stands
-behind nothing of its pair, a quota is a count, a counter does not exist. What an act does stands in `paper_acts`
-and `paper_registry`; here are the things, and the few moves that acts share. An act checks before it changes
-anything: a refusal leaves the paper as it was.
+behind nothing of its pair, a quota is a count, a counter does not exist. What an act does stands in `paper_acts`,
+`paper_registry` and the files of the same kind beside them; here are the things, and the few moves that acts share.
+An act checks before it changes anything: a refusal leaves the paper as it was.
+Long because whatever the acts share stands here, so that none of them needs another.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from broker.services.callers import Caller, Rules
+from broker.services.notices import MERGE_MS
+from tests.model import paper_asks
 from wire.settings import AgentSettings, Limits
 from wire.turns import LEASE_MS, MAX_RESTARTS
 
+if TYPE_CHECKING:
+    from tests.model.paper_reminders import Reminder
+
 OPEN = frozenset({"ready", "leased", "scheduled"})
 """States that count against a quota."""
+SETTLED = frozenset({"acked", "dead", "expired"})
+"""States in which mail has ended, for all that is known."""
 OUT_OF_THE_WAY = frozenset({"acked", "dead", "expired", "held"})
 """States that keep nothing of their pair waiting."""
 
@@ -43,12 +52,16 @@ class Agent:
     state: str = "active"
     settings: AgentSettings = field(default_factory=AgentSettings)
     paused: bool = False
+    frozen: bool = False
+    """By its name; all may be, whatever stands here."""
     epoch: int = 0
     instance: str | None = None
     attended: bool = False
     lost_at: int | None = None
     bucket: float = 0.0
     bucket_at: int = 0
+    reminder_bucket: float = 0.0
+    reminder_bucket_at: int = 0
     place: int = 0
     """The last place that was given away in its inbox."""
     copies: list["Copy"] = field(default_factory=list["Copy"])
@@ -70,7 +83,18 @@ class Letter:
     asked: tuple[Any, ...]
     receipt: tuple[Any, ...]
     damaged: bool = False
+    told: int = 1
+    """How many notices are one in it."""
+    about: dict[str, Any] | None = None
+    """What it carries beside its words, where it is no plain letter."""
+    gone: bool = False
+    """Retention deleted it."""
     copies: list["Copy"] = field(default_factory=list["Copy"])
+
+    @property
+    def name(self) -> str:
+        """Its id, as agents see it."""
+        return f"m{self.id}"
 
 
 @dataclass(eq=False, slots=True)
@@ -92,6 +116,9 @@ class Copy:
     alone: bool = False
     turn: int | None = None
     discarded: bool = False
+    storm: bool = False
+    """The storm guard holds it."""
+    settled_at: int | None = None
 
     @property
     def name(self) -> str:
@@ -127,6 +154,9 @@ class Turn:
     state: str = "open"
     outcome: str | None = None
     leases: dict[Copy, Lease] = field(default_factory=dict[Copy, Lease])
+    closed_at: int | None = None
+    gone: bool = False
+    """Retention deleted it."""
 
     @property
     def name(self) -> str:
@@ -139,25 +169,58 @@ class Turn:
         return [copy for copy in self.leases if copy.state == "leased" and copy.turn == self.id]
 
 
+@dataclass(eq=False, slots=True)
+class Told:
+    """When a reader was told of a cause last, and what waits to be told since."""
+
+    at: int
+    waiting: list[int | None] = field(default_factory=list[int | None])
+    """Of each notice, which letter it is about."""
+    due: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A letter that was caused by another one and went on."""
+
+    at: int
+    sender: str
+    recipient: str
+
+
 class Paper:
     """Everything that is written down."""
 
-    def __init__(self, now: int, rules: Rules, size_of_notice: Callable[[int], int]) -> None:
+    def __init__(
+        self, now: int, rules: Rules, size_of_notice: Callable[[int], int], was_held: Callable[[int, str], bool]
+    ) -> None:
         self.now = now
         self.rules = rules
         self.size_of_notice = size_of_notice
         """Their wording is not the paper's business: the size is read off the real delivery of this id."""
+        self.was_held = was_held
+        """Whether the storm guard really held a letter for somebody; asked only where the definition leaves it open."""
         self.agents: dict[str, Agent] = {"operator": Agent("operator", "operator")}
         self.letters: list[Letter] = []
         self.copies: list[Copy] = []
         self.turns: list[Turn] = []
+        self.asks: list[paper_asks.Ask] = []
+        self.reminders: list[Reminder] = []
         self.keys: dict[tuple[str, str], Letter] = {}
         self.answered: dict[tuple[str, str], tuple[Any, Any]] = {}
         """Operator requests by op and key: what was asked, what was answered."""
+        self.answered_at: dict[tuple[str, str], int] = {}
+        self.forgotten: Counter[str] = Counter()
+        """What became of mail that retention deleted."""
         self.audit: list[tuple[str, str]] = []
         self.tokens: set[str] = set()
         self.applied = Limits()
         """The limits that a file set; an office may have been opened with others."""
+        self.told: dict[tuple[str, str], Told] = {}
+        """By reader and cause."""
+        self.everybody_is_frozen = False
+        self.traffic: list[Passed] = []
+        """What the storm guard counts."""
         self.releases = 0
         """How often a leased copy went back without being settled."""
 
@@ -182,12 +245,22 @@ class Paper:
         number = number_of(name, "t")
         if number is None or not 0 < number <= len(self.turns) or self.turns[number - 1].agent.name != agent:
             refuse("unknown")
-        return self.turns[number - 1]
+        turn = self.turns[number - 1]
+        return refuse("unknown") if turn.gone else turn
 
     def letter_named(self, name: str) -> Letter | None:
         """A letter by its id."""
         number = number_of(name, "m")
-        return self.letters[number - 1] if number is not None and 0 < number <= len(self.letters) else None
+        letter = self.letters[number - 1] if number is not None and 0 < number <= len(self.letters) else None
+        return None if letter is None or letter.gone else letter
+
+    def may_work(self, agent: Agent) -> bool:
+        """Whether it may get a turn: active, not paused, not frozen."""
+        return agent.state == "active" and not (agent.paused or self.is_frozen(agent))
+
+    def is_frozen(self, agent: Agent) -> bool:
+        """Whether an agent is frozen, alone or with all the others."""
+        return agent.role != "operator" and (agent.frozen or self.everybody_is_frozen)
 
     def holder(self, caller: Caller) -> Agent:
         """The agent that the caller works for at this moment."""
@@ -292,11 +365,12 @@ class Paper:
         for copy in copies:
             copy.state = "held"
         if copies:
-            self.notice("operator", None)
+            self.notice("operator", None, cause=f"held:{copies[0].recipient.name}")
 
     def end(self, turn: Turn, outcome: str) -> None:
-        """Close a turn."""
-        turn.state, turn.outcome = "closed", outcome
+        """Close a turn; its permissions end with it."""
+        turn.state, turn.outcome, turn.closed_at = "closed", outcome, self.now
+        paper_asks.end_permissions(self, turn.id)
 
     def release_turns(self, agent: Agent, outcome: str, *, died: bool) -> None:
         """End whatever an agent has open or lapsed."""
@@ -314,11 +388,33 @@ class Paper:
         self.release_turns(agent, "interrupted", died=False)
         agent.instance = agent.lost_at = None
 
-    def notice(self, recipient: str, about: int | None) -> None:
-        """Write a letter of the system."""
+    def notice(self, recipient: str, about: int | None, *, cause: str) -> Letter | None:
+        """Tell somebody of something, or let it wait: one letter of a cause in a minute."""
+        told = self.told.get((recipient, cause))
+        if told is None or (told.due is None and told.at + MERGE_MS <= self.now):
+            self.told[recipient, cause] = Told(self.now)
+            return self._write_notice(recipient, about)
+        told.waiting.append(about)
+        if told.due is None:
+            told.due = told.at + MERGE_MS
+        return None
+
+    def flush_notices(self) -> None:
+        """Write what has waited for its minute, all of a cause in one letter."""
+        over = [(told.due, who) for who, told in self.told.items() if told.due is not None and told.due <= self.now]
+        for _, who in sorted(over):
+            waiting = self.told.pop(who).waiting
+            if self.present(who[0]) is None:
+                continue
+            self.told[who] = Told(self.now)
+            letter = self._write_notice(who[0], waiting[0] if len(waiting) == 1 else None)
+            letter.told = len(waiting)
+
+    def _write_notice(self, recipient: str, about: int | None) -> Letter:
         letter = Letter(len(self.letters) + 1, "system", "system", "", recipient, about, 0, None, None, (), ())
         self.letters.append(letter)
         self.add_copy(letter, self.agents[recipient], self.size_of_notice(len(self.copies) + 1), rank=0, in_order=False)
+        return letter
 
     def add_copy(self, letter: Letter, recipient: Agent, size: int, *, rank: int, in_order: bool) -> None:
         """Put a copy of a letter at the end of an inbox."""
@@ -327,6 +423,12 @@ class Paper:
         self.copies.append(copy)
         recipient.copies.append(copy)
         letter.copies.append(copy)
+
+    def note_settled(self) -> None:
+        """Write down when mail ended that has ended by now."""
+        for copy in self.copies:
+            if copy.state in SETTLED and copy.settled_at is None:
+                copy.settled_at = self.now
 
     def tell_of_dead(self, agent: Agent, copies: list[Copy]) -> None:
         """One notice to each sender and the manager, never about a notice."""
@@ -339,7 +441,8 @@ class Paper:
                 continue
             for name in dict.fromkeys([sender, manager.name if manager else sender]):
                 if name != agent.name and self.present(name) is not None:
-                    self.notice(name, dead[0].letter.id if name == sender else None)
+                    about = dead[0].letter.id if name == sender else None
+                    self.notice(name, about, cause=f"dead:{sender}>{agent.name}")
 
 
 def number_of(name: str, noun: str) -> int | None:

@@ -1,9 +1,14 @@
-"""What senders and turns do on paper. Each act gives its answer in the words of `answers`, or refuses."""
+"""What senders and turns do on paper. Each act gives its answer in the words of `answers`, or refuses.
+
+Long because a turn, from the send that fills it to the way in which it ends, is read in one piece.
+"""
 
 from typing import Any
 
 from broker.services.callers import Caller
+from tests.model import paper_asks
 from tests.model.paper import OUT_OF_THE_WAY, Agent, Copy, Letter, Paper, Turn, number_of, refuse
+from tests.model.paper_storms import put_in, weigh
 from wire.escaping import rendered_bytes
 from wire.turns import (
     BATCH_BYTES,
@@ -18,6 +23,8 @@ from wire.turns import (
 
 Answer = tuple[Any, ...] | None
 """None: it would wait."""
+MOST_EARLIER = 64
+"""Earlier sends that are shown with a batch."""
 
 
 # --- sending ----------------------------------------------------------------------------------------
@@ -33,7 +40,7 @@ def send(paper: Paper, caller: Caller, to: str, body: str, reply: str | None, ke
         return ("sent", f"m{earlier.id}", *earlier.receipt, True)
     if len(body.encode()) > paper.rules.limits.body_bytes:
         refuse("invalid")
-    sender, bucket = _sender(paper, caller)
+    sender, bucket = metered(paper, caller)
     answers, warnings = _party(paper, sender, reply)
     size = rendered_bytes(body)
     skipped: list[tuple[str, str]] = []
@@ -45,16 +52,17 @@ def send(paper: Paper, caller: Caller, to: str, body: str, reply: str | None, ke
     turn = paper.open_turn(sender)
     if turn is not None and caller.epoch not in (None, turn.epoch):
         turn = None
-    receipt = (to, tuple(agent.name for agent in reached), tuple(skipped), warnings)
     number, sent_in = len(paper.letters) + 1, turn.id if turn else None
     by_operator = sender.name == "operator"
     kind = "operator" if by_operator else "manager" if sender.role == "manager" else "peer"
     depth = 0 if by_operator else 1 + (turn.depth if turn else 0)
+    held = weigh(paper, sender, depth, reached, number)
+    state = "held" if held and len(held) == len(reached) else "queued"
+    receipt = (to, tuple(agent.name for agent in reached), tuple(skipped), warnings + bool(held), state)
     letter = Letter(number, sender.name, kind, body, to, answers, depth, sent_in, key, asked, receipt)
     paper.letters.append(letter)
     paper.keys[sender.name, key] = letter
-    for agent in reached:
-        paper.add_copy(letter, agent, size, rank=0 if by_operator else 1, in_order=True)
+    put_in(paper, letter, sender, reached, held, size)
     if not by_operator:
         sender.bucket, sender.bucket_at = bucket, paper.now
     if turn is not None and turn.attended and answers is not None:
@@ -62,10 +70,19 @@ def send(paper: Paper, caller: Caller, to: str, body: str, reply: str | None, ke
     return ("sent", f"m{letter.id}", *receipt, False)
 
 
-def _sender(paper: Paper, caller: Caller) -> tuple[Agent, float]:
+def known(paper: Paper, caller: Caller) -> Agent:
+    """Whoever acts, if it is part of the fleet and not frozen."""
     sender = paper.present(caller.name)
     if sender is None:
         refuse("unknown")
+    if paper.is_frozen(sender):
+        refuse("denied")
+    return sender
+
+
+def metered(paper: Paper, caller: Caller) -> tuple[Agent, float]:
+    """Whoever sends, and what is left in its bucket after that."""
+    sender = known(paper, caller)
     if sender.name == "operator":
         return sender, 0.0
     if paper.rules.disk_is_low:
@@ -87,6 +104,8 @@ def _party(paper: Paper, sender: Agent, reply: str | None) -> tuple[int | None, 
     letter = paper.letter_named(reply)
     if letter is None:
         return None, 1
+    if any(ask.letter is letter and ask.target == sender.name for ask in paper_asks.open_ones(paper)):
+        return letter.id, 1  # "use answer"
     if letter.sender == sender.name or any(copy.recipient is sender for copy in letter.copies):
         return letter.id, 0
     return None, 1
@@ -99,7 +118,8 @@ def may_write(sender: Agent, recipient: Agent) -> bool:
     return bool({sender.role, recipient.role} & privileged) or allowed is None or recipient.name in allowed
 
 
-def _has_room(paper: Paper, sender: Agent, recipient: Agent, size: int) -> bool:
+def has_room(paper: Paper, sender: Agent, recipient: Agent, size: int) -> bool:
+    """Whether mail of the sender fits into an inbox; the operator's always does."""
     messages, load = paper.load(recipient)
     limits = paper.rules.limits
     fits = messages + 1 <= limits.inbox_messages and load + size <= limits.inbox_bytes
@@ -114,7 +134,7 @@ def _recipient(paper: Paper, sender: Agent, to: str, size: int) -> Agent:
         refuse("invalid")
     if not may_write(sender, recipient):
         refuse("denied")
-    if not _has_room(paper, sender, recipient, size):
+    if not has_room(paper, sender, recipient, size):
         refuse("full")
     return recipient
 
@@ -128,7 +148,7 @@ def _members(paper: Paper, sender: Agent, size: int) -> tuple[list[Agent], list[
             continue
         if not may_write(sender, agent):
             skipped.append((name, "denied"))
-        elif not _has_room(paper, sender, agent, size):
+        elif not has_room(paper, sender, agent, size):
             skipped.append((name, "full"))
         else:
             reached.append(agent)
@@ -149,7 +169,7 @@ def open_turn(paper: Paper, caller: Caller) -> Answer:
     turn = paper.open_turn(agent)
     if turn is not None:
         return ("opened", again(paper, turn))
-    if agent.paused or agent.state != "active":
+    if not paper.may_work(agent):
         return None
     batch = _chosen(paper, agent, None, agent.settings.batch_max, BATCH_BYTES, joining=False)
     if not batch:
@@ -175,16 +195,21 @@ def again(paper: Paper, turn: Turn) -> Answer:
 
 
 def _shown(paper: Paper, turn: Turn, copies: list[Copy]) -> Answer:
-    return (turn.name, _mail(paper, turn, copies), paper.waiting(turn.agent), turn.carried_from is not None)
+    asks = paper_asks.unanswered(paper, turn.agent.name)
+    return (turn.name, _mail(paper, turn, copies), paper.waiting(turn.agent), turn.carried_from is not None, asks)
 
 
 def _mail(paper: Paper, turn: Turn, copies: list[Copy]) -> Answer:
-    """Mail as it is handed over, with what earlier attempts sent."""
-    shown: list[Answer] = []
+    """Mail as it is handed over, with what earlier attempts sent, the oldest of it."""
+    earlier: list[tuple[int, int]] = []
     for copy in copies:
         turns = {other.id for other in paper.turns if copy in other.leases and other is not turn}
-        sent = [f"m{letter.id}" for letter in paper.letters if letter.turn in turns] if copy.attempt > 1 else []
-        letter = copy.letter
+        if copy.attempt > 1 and turns:
+            earlier += [(letter.id, copy.id) for letter in paper.letters if letter.turn in turns and not letter.gone]
+    told = sorted(earlier)[:MOST_EARLIER]
+    shown: list[Answer] = []
+    for copy in copies:
+        sent, letter = [f"m{number}" for number, other in told if other == copy.id], copy.letter
         shown.append((copy.name, letter.sender, letter.kind, letter.to == "*", copy.attempt, tuple(sent)))
     return tuple(shown)
 
@@ -210,7 +235,7 @@ def take(paper: Paper, caller: Caller, name: str | None, most: int, call: str | 
 
 
 def _take_attended(paper: Paper, agent: Agent, turn: Turn | None, most: int, call: str | None) -> Answer:
-    if agent.state != "active" or agent.paused:
+    if not paper.may_work(agent):
         return None
     if turn is not None:
         return _nothing_more(paper, turn) if turn.alone else _join(paper, turn, most, BATCH_BYTES, call)
@@ -262,7 +287,7 @@ def _retake(paper: Paper, agent: Agent, turn: Turn) -> None:
     """As long as no delivery of a lapsed turn was leased again."""
     mine = {copy: lease for copy, lease in turn.leases.items() if not lease.left}
     untouched = all(copy.state == "ready" and copy.attempt == lease.attempt for copy, lease in mine.items())
-    if paper.open_turn(agent) is not None or not mine or not untouched:
+    if paper.open_turn(agent) is not None or not mine or not untouched or turn.messages > len(mine):
         refuse("stale")
     for copy in mine:
         copy.state, copy.turn, copy.restarts = "leased", turn.id, max(copy.restarts - (not turn.attended), 0)

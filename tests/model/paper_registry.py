@@ -1,13 +1,19 @@
-"""What holders, operators and time do on paper. Each act gives its answer in the words of `answers`, or refuses."""
+"""What holders, operators and time do on paper. Each act gives its answer in the words of `answers`, or refuses.
+
+Long because all that comes from outside the mail stands here, side by side.
+"""
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from broker.services.callers import Caller
 from broker.services.holders import HOLDER_LIVES_MS
+from broker.services.notices import MERGE_MS
 from broker.services.wakeups import LONGEST_BACKOFF_MS
+from tests.model import paper_asks, paper_reminders
 from tests.model.paper import Agent, Copy, Paper, number_of, refuse
 from tests.model.paper_acts import Answer
+from tests.model.paper_storms import forget_ahead
 from wire.settings import AgentSettings, Settings
 from wire.turns import LEASE_MS
 
@@ -21,6 +27,7 @@ def once(paper: Paper, op: str, key: str, asked: Any, act: Callable[[], Answer])
         return found[1]
     answer = act()
     paper.answered[op, key] = (asked, answer)
+    paper.answered_at[op, key] = paper.now
     return answer
 
 
@@ -84,6 +91,7 @@ def _put(paper: Paper, name: str, settings: AgentSettings, origin: str) -> None:
     agent.role, agent.origin, agent.state, agent.settings = settings.role, origin, "active", settings
     agent.paused, agent.instance, agent.lost_at = False, None, None
     agent.bucket, agent.bucket_at = 0.0, 0
+    agent.reminder_bucket, agent.reminder_bucket_at = 0.0, 0
 
 
 def _other_manager(paper: Paper, name: str, settings: AgentSettings) -> bool:
@@ -110,6 +118,8 @@ def remove(paper: Paper, name: str) -> Answer:
         refuse("conflict")
     paper.vacate(agent)
     agent.state = "removed"
+    paper_asks.cancel_of(paper, name)
+    paper_reminders.cancel_of(paper, name)
     dead = [copy for copy in sorted(agent.copies, key=_place) if copy.state in ("ready", "scheduled", "held")]
     for copy in dead:
         copy.state = "dead"
@@ -181,12 +191,13 @@ def _require_no_conflict(paper: Paper, settings: Settings) -> None:
 # --- letters ----------------------------------------------------------------------------------------
 
 
-def _dead(paper: Paper, ids: list[str], recipient: str | None) -> list[Copy]:
+def _dead(paper: Paper, ids: list[str], recipient: str | None, *, or_held: bool = False) -> list[Copy]:
     found: list[Copy] = []
     for name in dict.fromkeys(ids):
         letter = paper.letter_named(name)
         copies = [] if letter is None else letter.copies
         dead = [copy for copy in copies if copy.state == "dead" and not copy.discarded]
+        dead += [copy for copy in copies if copy.state == "held" and or_held]
         dead = [copy for copy in dead if recipient is None or copy.recipient.name == recipient]
         if not dead:
             refuse("unknown")
@@ -201,7 +212,7 @@ def requeue(paper: Paper, ids: list[str], recipient: str | None) -> Answer:
         refuse("conflict")
     for copy in copies:
         copy.recipient.place += 1
-        copy.state, copy.place, copy.ready_at = "ready", copy.recipient.place, 0
+        copy.state, copy.place, copy.ready_at, copy.settled_at = "ready", copy.recipient.place, 0, None
         copy.failures = copy.restarts = 0
         copy.alone = False
         paper.audit.append(("message.requeued", copy.name))
@@ -209,10 +220,10 @@ def requeue(paper: Paper, ids: list[str], recipient: str | None) -> Answer:
 
 
 def discard(paper: Paper, ids: list[str], recipient: str | None) -> Answer:
-    """DESIGN 5.9: it stays dead."""
-    copies = _dead(paper, ids, recipient)
+    """DESIGN 5.9: it stays dead, or becomes so if it was held."""
+    copies = _dead(paper, ids, recipient, or_held=True)
     for copy in copies:
-        copy.discarded = True
+        copy.state, copy.discarded = "dead", True
         paper.audit.append(("message.discarded", copy.name))
     return ("moved", tuple(sorted(f"{copy.name}/{copy.recipient.name}" for copy in copies)))
 
@@ -238,7 +249,7 @@ def ack(paper: Paper, ids: list[str], *, everything: bool) -> Answer:
 
 
 def run_due(paper: Paper) -> Answer:
-    """DESIGN 5.6, 5.8: leases that ran out lapse, ended back-offs end."""
+    """DESIGN 5.6, 5.8: leases that ran out lapse, ended back-offs end, asks expire, notices and reminders go out."""
     over = [turn for turn in paper.turns if turn.state == "open" and turn.lease_until <= paper.now]
     for turn in sorted(over, key=lambda turn: (turn.lease_until, turn.id)):
         held = turn.held
@@ -247,7 +258,19 @@ def run_due(paper: Paper) -> Answer:
     for copy in paper.copies:
         if copy.state == "ready" and 0 < copy.ready_at <= paper.now:
             copy.ready_at = 0
-    return None
+    paper_asks.expire(paper)
+    paper.flush_notices()
+    return paper_reminders.fire(paper)
+
+
+def next_due(paper: Paper) -> int | None:
+    """When there is something to do for `run_due` again."""
+    leases = [turn.lease_until for turn in paper.turns if turn.state == "open"]
+    backoffs = [copy.ready_at for copy in paper.copies if copy.state == "ready" and copy.ready_at > 0]
+    notices = [told.due for told in paper.told.values() if told.due is not None]
+    deadlines = [ask.deadline for ask in paper_asks.open_ones(paper)]
+    reminders = [one.due for one in paper.reminders if one.due is not None]
+    return min([*leases, *backoffs, *notices, *deadlines, *reminders], default=None)
 
 
 def rearm(paper: Paper) -> Answer:
@@ -267,6 +290,12 @@ def restart(paper: Paper) -> Answer:
     for copy in paper.copies:
         if copy.state == "ready":
             copy.ready_at = min(copy.ready_at, paper.now + LONGEST_BACKOFF_MS)
+    for told in paper.told.values():
+        if told.at > paper.now:
+            told.at, told.due = paper.now, None if told.due is None else min(told.due, paper.now + MERGE_MS)
+    paper_asks.clamp(paper)
+    paper_reminders.clamp(paper)
+    forget_ahead(paper)
     return rearm(paper)
 
 
@@ -280,4 +309,11 @@ def clock_was_set(paper: Paper, step_ms: int) -> Answer:
             agent.lost_at += step_ms
         if agent.bucket_at:
             agent.bucket_at = max(agent.bucket_at + step_ms, 1)
+    for told in paper.told.values():
+        told.at += step_ms
+        if told.due is not None:
+            told.due = max(told.due + step_ms, 1)
+    paper_asks.shift(paper, step_ms)
+    paper_reminders.shift(paper, step_ms)
+    forget_ahead(paper)
     return rearm(paper)

@@ -13,11 +13,12 @@ import pytest
 from broker.services import audit, holders, policy, settling, turns
 from broker.store.sql import Queries
 from broker.store.tx import Tx
+from tests.model import defects, defects_valves
 from tests.model.choices import LIMITS, MIXES
 from tests.model.machine import PostOfficeMachine
 from wire.inbox import Kind
 
-MOST_STEPS = 40_000
+MOST_STEPS = 100_000
 STEPS_OF_A_RUN = 100
 
 SQL_DEFECTS: dict[str, tuple[str, str, str]] = {
@@ -26,7 +27,7 @@ SQL_DEFECTS: dict[str, tuple[str, str, str]] = {
     "a key is looked for under every sender": ("inbox.find_key", "sender = :sender", ":sender = :sender"),
     "a quota counter is not kept": ("inbox.count_one_in", "WHERE", "WHERE 0 AND"),
     "a broadcast counts in nobody's inbox": ("inbox.count_in", "WHERE", "WHERE 0 AND"),
-    "back-off blocks nothing": ("turns.backing_off", "WHERE", "WHERE 0 AND"),
+    "back-off blocks nothing": ("turns.backing_off", "recipient = :recipient", "recipient = :recipient || '!'"),
     "back-off blocks every pair": ("turns.backing_off", "SELECT sender,", "SELECT 'alice' AS sender,"),
     "newest mail goes first": ("turns.ready", "ORDER BY d.rank, d.place", "ORDER BY d.rank, d.place DESC"),
     "operator mail waits in line": ("turns.ready", "ORDER BY d.rank, d.place", "ORDER BY d.place"),
@@ -42,10 +43,12 @@ SQL_DEFECTS: dict[str, tuple[str, str, str]] = {
     "requeue goes on from the old place": ("inbox.requeue", "place = 1 +", "place = 2 +"),
     "requeue keeps the failures": ("inbox.requeue", "failures = 0", "failures = failures"),
     "a broadcast comes back to its sender": ("inbox.everyone", "AND name <> :sender", "AND :sender = :sender"),
-    "a bucket is never spent": ("inbox.spend", "WHERE", "WHERE 0 AND"),
+    "a bucket is never spent": ("inbox.post", "WHEN :name THEN :bucket", "WHEN :name THEN bucket"),
     "a set clock moves the buckets": ("agents.shift_clock", "min(bucket_at + :step, :now)", "bucket_at"),
     "leases are not written down": ("turns.mark_given_back", "SET given_back = 1", "SET given_back = 0"),
     "the next holder gets the same epoch": ("agents.occupy", "epoch = :epoch", "epoch = max(epoch, min(:epoch, 1))"),
+    **defects.OF_QUERIES,
+    **defects_valves.OF_QUERIES,
 }  # fmt: skip
 """Query, what stands there, and what stands there in the defect."""
 
@@ -116,6 +119,8 @@ DEFECTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "`done` settles all": _settles_all,
     "everybody may take over": _takes_over,
     "provenance is not stamped": _all_peers,
+    **defects.OF_SERVICES,
+    **defects_valves.OF_SERVICES,
 }
 
 

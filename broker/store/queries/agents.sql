@@ -7,7 +7,8 @@ FROM agents WHERE name = :name;
 -- Register an agent or bring a removed one back; its epoch goes on.
 INSERT INTO agents (name, role, origin, settings, created_at) VALUES (:name, :role, :origin, :settings, :now)
 ON CONFLICT (name) DO UPDATE SET role = excluded.role, origin = excluded.origin, settings = excluded.settings,
-    state = 'active', paused = 0, instance = NULL, lost_at = NULL, bucket = 0, bucket_at = 0;
+    state = 'active', paused = 0, instance = NULL, lost_at = NULL, bucket = 0, bucket_at = 0, reminder_bucket = 0,
+    reminder_bucket_at = 0;
 
 -- change --
 -- Apply new settings.

@@ -8,8 +8,9 @@ SELECT id, addressed_to, request_sha256, receipt FROM messages WHERE sender = :s
 SELECT a.name, a.role, a.state, a.settings, a.bucket, a.bucket_at,
        a.frozen OR (SELECT f.frozen FROM fleet f WHERE f.id = 1) AS frozen,
        t.id AS turn, t.depth AS turn_depth, t.attended AS turn_attended, t.epoch AS turn_epoch,
-       (SELECT m.id FROM messages m WHERE m.id = :reply AND (m.sender = a.name OR EXISTS (
-            SELECT 1 FROM deliveries d WHERE d.message = m.id AND d.recipient = a.name))) AS answers,
+       (SELECT m.id FROM messages m WHERE m.id = :reply AND (m.sender = a.name
+            OR EXISTS (SELECT 1 FROM deliveries d WHERE d.message = m.id AND d.recipient = a.name)
+            OR EXISTS (SELECT 1 FROM asks q WHERE q.message = m.id AND q.target = a.name AND q.state = 'open'))) AS answers,
        (SELECT k.id FROM asks k WHERE k.message = :reply AND k.target = a.name AND k.state = 'open') AS open_ask
 FROM agents a LEFT JOIN turns t ON t.agent = a.name AND t.state = 'open'
 WHERE a.name = :name;

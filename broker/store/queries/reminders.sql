@@ -75,16 +75,23 @@ UPDATE reminders SET state = CASE WHEN :due_at IS NULL THEN 'parked' ELSE 'pendi
 WHERE id = :id AND state = 'pending';
 
 -- shift_clock --
--- The clock was set by :step: delays keep what is left of them. What was set after the step is left alone where that
--- can be told: it was made later than the old clock ever was, or just now and would be overdue by that clock.
-UPDATE reminders SET nominal_at = max(nominal_at + :step, 1), due_at = max(due_at + :step, 1)
-WHERE state = 'pending' AND due_at > 0 AND elapsed = 1
+-- The clock was set by :step: delays keep what is left of them, parked ones too, and are as old as they were, by the new
+-- clock. What was set after the step is left alone where that can be told: it was made later than the old clock ever was,
+-- or just now and would be overdue by that clock.
+UPDATE reminders SET nominal_at = max(nominal_at + :step, 1), due_at = max(due_at + :step, 1),
+       made_at = max(made_at + :step, 1)
+WHERE state IN ('pending', 'parked') AND agent > '' AND elapsed = 1
 AND NOT (:step > 0 AND made_at > :now - :step)
 AND NOT (:step < 0 AND made_at BETWEEN :now - 1000 AND :now AND nominal_at <= :now - :step);
 
 -- clamp_clock --
 -- The clock may have been set back while nobody looked: no bucket was written later than :now.
 UPDATE agents SET reminder_bucket_at = :now WHERE reminder_bucket_at > :now;
+
+-- clamp_delays --
+-- The same for delays: none was set later than :now, so that it is told from one that is set after a later step.
+UPDATE reminders SET made_at = :now
+WHERE state IN ('pending', 'parked') AND agent > '' AND elapsed = 1 AND made_at > :now;
 
 -- shift_buckets --
 -- The clock was set by :step: buckets fill as fast as before.

@@ -10,7 +10,7 @@ from broker.services.callers import Caller, Rules
 from broker.store.tx import Row
 from tests.broker.services.refusals import refused
 from tests.fakes.office import OPERATOR_CALLER, Call, FakeOffice, by_token
-from tests.fakes.reminding import adding, cancel, drain, firings_of, mail_of, remind, retry, row_of
+from tests.fakes.reminding import TEXT, adding, cancel, drain, firings_of, mail_of, remind, retry, row_of
 from wire.errors import Full
 from wire.ids import message_id
 from wire.reminders import MAX_ATTEMPTS, PER_TRANSACTION
@@ -281,6 +281,43 @@ def test_a_delay_keeps_what_is_left_of_it_when_the_clock_is_set(office: FakeOffi
     office.pass_time(499)
     assert mail_of(office, "alice") == []
     office.pass_time(1)
+    assert len(mail_of(office, "alice")) == 1
+
+
+def test_a_delay_outlives_a_clock_that_is_set_back_and_put_right(office: FakeOffice) -> None:
+    """[H10] DESIGN 5.7, ours: set before both, it is no newer than the second step, and does not fire early."""
+    remind(office, OWN, delay_s=600)
+    office.pass_time(100)
+    office.set_clock(-3600 * 1000)
+    office.set_clock(3600 * 1000)
+    office.pass_time(499)
+    assert mail_of(office, "alice") == []
+    office.pass_time(1)
+    assert len(mail_of(office, "alice")) == 1
+
+
+def test_a_delay_outlives_a_clock_that_is_set_back_while_the_broker_is_down(office: FakeOffice) -> None:
+    """[H10] DESIGN 5.7, ours: an hour longer, which nobody can know; a later step forward takes nothing of it."""
+    remind(office, OWN, delay_s=600)
+    office.clock.advance(-3600 * 1000)
+    office.restart()
+    office.set_clock(90 * DAY_MS)
+    office.pass_time(3600 + 599)
+    assert mail_of(office, "alice") == []
+    office.pass_time(1)
+    assert len(mail_of(office, "alice")) == 1
+
+
+def test_a_parked_delay_is_overdue_whatever_the_clock_says(office: FakeOffice) -> None:
+    """[H12] DESIGN 5.7, ours: it was due when it was parked, so a retry fires it at once."""
+    remind(office, OWN, delay_s=5)
+    office.damage("UPDATE reminders SET body = 'damaged'")
+    for seconds in (5, *BACKOFF_S):
+        office.pass_time(seconds)
+    office.set_clock(-90 * DAY_MS)
+    office.damage("UPDATE reminders SET body = :body", body=TEXT)
+    assert retry(office, OWN, "r1").state == "pending"
+    office.due()
     assert len(mail_of(office, "alice")) == 1
 
 

@@ -4,13 +4,15 @@ import hashlib
 
 import pytest
 
+from broker.services import asks, retention
 from broker.services.callers import Caller, Rules
 from tests.broker.services.refusals import refused
 from tests.fakes.office import OPERATOR_CALLER, FakeOffice, by_token
+from wire.asks import AsksAsk
 from wire.errors import Conflict, Denied, Full, Invalid, Limited, Unknown
 from wire.escaping import rendered_bytes
 from wire.inbox import MAX_BODY_BYTES
-from wire.settings import AgentSettings, Limits, Settings
+from wire.settings import AgentSettings, Limits, RetentionSettings, Settings
 
 OWN = by_token("alice")
 
@@ -257,6 +259,21 @@ def test_an_answer_to_something_unknown_loses_its_link_with_a_warning(office: Fa
     link, warnings = replied(office, "carol", "bob", reply)
     assert link is None
     assert len(warnings) == 1
+
+
+def test_whoever_was_asked_stays_a_party_while_the_ask_is_open(office: FakeOffice) -> None:
+    """DESIGN 5.13, 5.19: also when its mail was handled or recalled so long ago that retention deleted it."""
+    put = AsksAsk(key=office.key(), to="bob", question="Which pump?", ttl_s=30 * 24 * 3600)
+    office.do(lambda tx: asks.ask(tx, OWN, put, office.rules))
+    office.recall(OPERATOR_CALLER, "m1")
+    office.clock.advance(8 * 24 * 3600 * 1000)
+    settings = RetentionSettings(dead_days=7)
+    office.do(lambda tx: retention.forget_mail(tx, settings))
+    assert office.rows("SELECT 1 FROM deliveries") == []
+    receipt = office.send(by_token("bob"), "alice", in_reply_to="m1")
+    (warning,) = receipt.warnings
+    assert "answer(id=a1)" in warning
+    assert office.row("SELECT in_reply_to FROM messages ORDER BY id DESC LIMIT 1")["in_reply_to"] == 1
 
 
 # --- what the broker stamps -------------------------------------------------------------------------

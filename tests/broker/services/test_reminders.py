@@ -187,6 +187,17 @@ def test_a_clock_that_is_set_back_empties_no_bucket(office: FakeOffice) -> None:
     refused(office, Limited, lambda: remind(office, OWN, delay_s=86_400))
 
 
+def test_an_agent_that_comes_back_has_a_full_bucket(office: FakeOffice) -> None:
+    """DESIGN 5.14, ours: like that of its sends, it is not its predecessor's."""
+    for _ in range(BURST):
+        remind(office, OWN, delay_s=86_400)
+    office.remove("alice")
+    office.add("alice")
+    for _ in range(BURST):
+        remind(office, OWN, delay_s=86_400)
+    refused(office, Limited, lambda: remind(office, OWN, delay_s=86_400))
+
+
 def test_a_disk_that_is_nearly_full_admits_the_operators_only(office: FakeOffice) -> None:
     """DESIGN 5.14."""
     office.rules = Rules(Limits(), disk_free_bytes=1024)

@@ -2,11 +2,12 @@
 
 import pytest
 
-from broker.services import wakeups
+from broker.services import retention, wakeups
 from broker.services.callers import Caller
 from tests.broker.services.refusals import refused
 from tests.fakes.office import FakeOffice, by_token
 from wire.errors import Closed, Stale
+from wire.settings import RetentionSettings
 from wire.turns import Turn
 
 OWN = by_token("alice")
@@ -187,6 +188,22 @@ def test_a_turn_that_was_resumed_lapses_again(office: FakeOffice, bob: Caller, t
         office.resume(bob, turn.id)
     office.pass_time(60)
     assert office.delivery("m1", "bob")["restarts"] == 1
+
+
+def test_a_lapsed_turn_is_not_resumed_after_some_of_its_mail_was_recalled_and_forgotten(
+    office: FakeOffice, bob: Caller, turn: Turn
+) -> None:
+    """DESIGN 5.7, 5.19: what retention deleted cannot be taken back; the turn would count mail that is gone."""
+    office.pass_time(61)
+    office.recall(OWN, turn.mail[0].id)
+    office.clock.advance(31 * DAY_S * 1000)
+    settings = RetentionSettings()
+    office.do(lambda tx: retention.forget_mail(tx, settings))
+    with pytest.raises(Stale):
+        office.resume(bob, turn.id)
+    with pytest.raises(Stale):
+        office.close(bob, turn.id)
+    assert office.states("bob") == {"m2": "ready", "m3": "ready"}
 
 
 def test_what_was_given_back_before_the_lapse_is_not_resumed(office: FakeOffice, bob: Caller, turn: Turn) -> None:

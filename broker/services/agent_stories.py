@@ -32,7 +32,7 @@ async def explain(reader: Reader, request: AgentsExplain, now_ms: int, reports: 
     turns = await reader.all("finding.agent_turns", name=name, limit=STEPS_MAX)
     audited = await reader.all("finding.agent_audit", name=name, limit=STEPS_MAX)
     oldest = await reader.one("finding.oldest_ready", name=name)
-    steps = [*_turns(turns[::-1]), *_audit(audited[::-1])]
+    steps = [*_turns(turns[::-1]), *audit.story(audited[::-1])]
     return Explained(
         id=name,
         noun="agent",
@@ -140,14 +140,3 @@ def _turns(rows: list[Row]) -> list[Happening]:
         elif row["state"] == "lapsed":
             steps.append(Happening(at_ms=row["opened_at"], event="turn_lapsed", detail=turn))
     return steps
-
-
-def _audit(rows: list[Row]) -> list[Happening]:
-    return [
-        Happening(
-            at_ms=row["at"],
-            event=row["action"],
-            detail=f"by {row['principal']} {audit.words(row['detail'])}".rstrip(),
-        )
-        for row in rows
-    ]

@@ -1,10 +1,12 @@
 """The audit trail: one row for every state-changing action of an operator, kept for good."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from broker.services.callers import Caller
-from broker.store.tx import Tx
+from broker.store.tx import Row, Tx
+from wire.inbox import Happening
 
 
 def write(tx: Tx, caller: Caller, action: str, subject: str, **detail: Any) -> None:
@@ -26,3 +28,15 @@ def words(detail: str) -> str:
         return " ".join(f"{key}={value}" for key, value in json.loads(detail).items())
     except (ValueError, AttributeError):
         return "[broken: the stored detail cannot be read]"
+
+
+def story(rows: Iterable[Row]) -> list[Happening]:
+    """Tell what operators did, for the history of a thing."""
+    return [
+        Happening(
+            at_ms=row["at"],
+            event=row["action"],
+            detail=f"by {row['principal']} {words(row['detail'])}".rstrip(),
+        )
+        for row in rows
+    ]

@@ -43,7 +43,7 @@ async def explain(
         *_turns(leases, names),
         *_ends(seen),
         *_replies(replies),
-        *_audit(audited),
+        *audit.story(audited),
     ]
     return InboxExplained(
         id=message_id(number),
@@ -172,16 +172,5 @@ def _replies(rows: list[Any]) -> list[Happening]:
         Happening(at_ms=row["sent_at"], event="told", detail=f"{row['addressed_to']} by {message_id(row['id'])}")
         if row["kind"] == "system"
         else Happening(at_ms=row["sent_at"], event="answered", detail=f"{message_id(row['id'])} from {row['sender']}")
-        for row in rows
-    ]
-
-
-def _audit(rows: list[Any]) -> list[Happening]:
-    return [
-        Happening(
-            at_ms=row["at"],
-            event=row["action"],
-            detail=f"by {row['principal']} {audit.words(row['detail'])}".rstrip(),
-        )
         for row in rows
     ]

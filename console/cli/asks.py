@@ -85,7 +85,7 @@ def asked_as_json(asked: AsksAsked) -> dict[str, Any]:
 @click.option("--all", "ended", is_flag=True, help="List also what was answered, cancelled or expired.")
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="List no more than this.")
 def asks(options: Options, cancel: tuple[str, ...], agent: str | None, to_me: bool, ended: bool, limit: int) -> None:
-    """List open asks: all of them, or with --as NAME those of one agent. `queenpost answer ID TEXT` answers one."""
+    """List open asks: all of them, or with --as NAME those that it put. `queenpost answer ID TEXT` answers one."""
     if cancel:
         _withdraw(options, cancel)
         return
@@ -95,6 +95,8 @@ def asks(options: Options, cancel: tuple[str, ...], agent: str | None, to_me: bo
         print_json([ask_as_json(one) for one in found])
         return
     _print_asks(options, found)
+    if not found and options.as_ and not to_me:
+        note(f"`queenpost asks --as {options.as_} --to-me` lists what waits for its answer")
     if more:
         note(f"there is more; --limit {limit * 10} shows it")
 

@@ -175,3 +175,12 @@ async def test_a_second_answer_is_refused(terminal: Terminal) -> None:
     result = await terminal.type("answer", "a3", "left")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "already answered by bob" in result.stderr
+
+
+async def test_an_agent_that_asked_nothing_is_shown_the_way_to_what_it_was_asked(terminal: Terminal) -> None:
+    """Ours: 'no asks' alone would be taken for 'nobody wants anything of me'."""
+    terminal.broker.answers["asks.list"] = lambda _: AsksListed(asks=[])
+    shown = await terminal.type("asks", "--as", "bob")
+    assert shown.stdout == "no asks\n"
+    assert "asks --as bob --to-me" in shown.stderr
+    assert "--to-me" not in (await terminal.type("asks", "--as", "bob", "--to-me")).stderr

@@ -48,11 +48,11 @@ class Exchange(Place):
         self._of.remember(self, request_id)
         await super().hand_over(request_id, boundary, received)
 
-    async def cancelled(self, request_id: RequestId) -> None:
+    async def cancelled(self, request_id: RequestId, *, after_reading: bool = False) -> None:
         """Withdraw the call of this session, which came in another request than this one."""
         other = self._of.recall(self.session, request_id)
         if other is not None:
-            await Place.cancelled(other, request_id)
+            await Place.cancelled(other, request_id, after_reading=after_reading)
 
 
 class Exchanges:

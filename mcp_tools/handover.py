@@ -88,10 +88,13 @@ class Place:
             if parcel.is_in(data):
                 await parcel.arrive()
 
-    async def cancelled(self, request_id: RequestId) -> None:
-        """The client withdrew this call; if it was answered meanwhile, the answer is not read."""
+    async def cancelled(self, request_id: RequestId, *, after_reading: bool = False) -> None:
+        """The client withdrew this call; if it was answered meanwhile, the answer is not read.
+
+        `after_reading`: of a client that withdraws even what it has read; an answer that was written stays then.
+        """
         for key, parcel in [*self._parcels]:
-            if key == request_id:
+            if key == request_id and (parcel.pending or not after_reading):
                 await parcel.lose()
 
     async def end(self) -> None:

@@ -31,6 +31,9 @@ from wire.settings import Role
 NAME = "queenpost"
 """The same in every client, so that a tool is called `mcp__queenpost__send` everywhere."""
 
+WITHDRAW_AFTER_READING = frozenset({"opencode"})
+"""Clients that withdraw each call a moment after they have read its answer: their mail would come again for ever."""
+
 Context = ServerRequestContext[Any, Any]
 FindPlace = Callable[[Context], Place]
 """Finds the place of a call from the request itself: an MCP session proves nothing about who calls."""
@@ -60,7 +63,9 @@ def build_server(role: Role, find_place: FindPlace, *, instructions: str | None 
 
     async def cancelled(context: Context, params: CancelledNotificationParams) -> None:
         # The SDK stops a running call by itself; one that was answered meanwhile is ours to undo.
-        await find_place(context).cancelled(coerce_request_id(params.request_id or 0))
+        request_id, client = coerce_request_id(params.request_id or 0), context.session.client_params
+        after_reading = client is not None and client.client_info.name in WITHDRAW_AFTER_READING
+        await find_place(context).cancelled(request_id, after_reading=after_reading)
 
     server: Server[Any] = Server(
         NAME,

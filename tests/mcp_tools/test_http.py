@@ -370,26 +370,44 @@ async def test_mail_that_nobody_reads_goes_back(
     assert not served.alice.wrote
 
 
-async def test_a_call_that_is_cancelled_after_its_answer_gives_the_mail_back(
-    served: Served, plain: httpx2.AsyncClient
-) -> None:
-    """Spec: the cancellation crossed the answer, so the client does not read it."""
+async def read_and_withdraw(served: Served, plain: httpx2.AsyncClient, client: str) -> None:
+    """Take mail in a session of this client, read the answer, then withdraw the call."""
     served.alice.put(letter(1))
     headers = served.headers(served.alice)
-    opened = await plain.post(served.url, json=INITIALIZE, headers=headers)
+    hello = {**INITIALIZE, "params": {**INITIALIZE["params"], "clientInfo": {"name": client, "version": "1"}}}
+    opened = await plain.post(served.url, json=hello, headers=headers)
     headers["mcp-session-id"] = opened.headers["mcp-session-id"]
     ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
     params: dict[str, Any] = {"name": "recv", "arguments": {}}
     request: dict[str, Any] = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params}
     withdrawn = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}}
+    await plain.post(served.url, json=ready, headers=headers)
+    await plain.post(served.url, json=request, headers=headers)
+    assert served.alice.wrote == ["m1"]
+    served.alice.settled = anyio.Event()
+    await plain.post(served.url, json=withdrawn, headers=headers)
+    await plain.post(
+        served.url, json={**request, "id": 8, "params": {"name": "whoami", "arguments": {}}}, headers=headers
+    )
+
+
+async def test_a_call_that_is_cancelled_after_its_answer_gives_the_mail_back(
+    served: Served, plain: httpx2.AsyncClient
+) -> None:
+    """Spec: the cancellation crossed the answer, so the client does not read it."""
     with anyio.fail_after(10):
-        await plain.post(served.url, json=ready, headers=headers)
-        await plain.post(served.url, json=request, headers=headers)
-        assert served.alice.wrote == ["m1"]
-        served.alice.settled = anyio.Event()
-        await plain.post(served.url, json=withdrawn, headers=headers)
+        await read_and_withdraw(served, plain, "some client")
         await served.alice.settled.wait()
     assert served.alice.given_back == ["m1"]
+
+
+async def test_a_client_that_withdraws_what_it_has_read_keeps_its_mail(
+    served: Served, plain: httpx2.AsyncClient
+) -> None:
+    """[P01] Measured: opencode does so with each call; its mail would come again for ever."""
+    with anyio.fail_after(10):
+        await read_and_withdraw(served, plain, "opencode")
+    assert served.alice.given_back == []
 
 
 async def test_stop_answers_whoever_waits(served: Served, plain: httpx2.AsyncClient, era: Era) -> None:

@@ -1,0 +1,1 @@
+"""The real agent programs against a scripted model on loopback; run by `make e2e`."""

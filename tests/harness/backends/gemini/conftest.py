@@ -1,0 +1,99 @@
+"""The Gemini backend over a program that speaks as Gemini CLI does, and keeps what it was told."""
+
+import json
+import sys
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from harness.backends.gemini.backend import GeminiBackend
+from harness.backends.protocol import Permit, TurnRequest, deny
+from harness.backends.seat import attached_already
+from tests.harness.backends.conftest import MakeSeat
+from tests.harness.backends.playing import Played
+
+PROGRAM = Path(__file__).parents[3] / "fakes" / "gemini.py"
+
+
+@dataclass
+class Gemini:
+    """One backend that is open, and the folder of its program."""
+
+    backend: GeminiBackend
+
+    @property
+    def folder(self) -> Path:
+        """Where the program runs."""
+        return self.backend.seat.cwd
+
+    async def play(self, *steps: str, permit: Permit = deny) -> Played:
+        """Run a turn to its end."""
+        played = Played()
+        with anyio.fail_after(15):
+            async with self.backend.run(TurnRequest("t1", "\n".join(steps), permit)) as program:
+                async for event in program.events():
+                    played.events.append(event)
+        return played
+
+    def kept(self, name: str) -> list[dict[str, Any]]:
+        """Give what the program noted: `starts` or `heard`."""
+        path = self.folder / f"{name}.jsonl"
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+
+    def heard(self, method: str) -> list[dict[str, Any]]:
+        """Give what came with a method."""
+        return [line["params"] for line in self.kept("heard") if line.get("method") == method]
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes there were, in their order."""
+        return [start["pid"] for start in self.kept("starts")]
+
+    @property
+    def argv(self) -> list[str]:
+        """The command line of the newest process."""
+        return self.kept("starts")[-1]["argv"]
+
+    @property
+    def sessions(self) -> list[str]:
+        """The session of each prompt."""
+        return [prompt["sessionId"] for prompt in self.heard("session/prompt")]
+
+
+def said(played: Played) -> list[str]:
+    """Give what the fake model said, in its order."""
+    lines = [json.loads(line) for line in played.text().splitlines() if line.startswith('{"jsonrpc"')]
+    updates = [line["params"]["update"] for line in lines if line.get("method") == "session/update"]
+    return [one["content"]["text"] for one in updates if one["sessionUpdate"] == "agent_message_chunk"]
+
+
+OpenGemini = Callable[..., AbstractAsyncContextManager[Gemini]]
+
+
+@pytest.fixture
+def open_gemini(seat_for: MakeSeat) -> OpenGemini:
+    """Open a backend with the given settings."""
+
+    @asynccontextmanager
+    async def opened(
+        attached: Callable[[], anyio.Event] = attached_already, **settings: object
+    ) -> AsyncGenerator[Gemini]:
+        command = [sys.executable, "-I", "-S", str(PROGRAM)]
+        seat = seat_for(**{"backend": "gemini", "command": command, **settings})
+        backend = GeminiBackend(replace(seat, attached=attached))
+        async with backend.open():
+            yield Gemini(backend)
+
+    return opened
+
+
+@pytest.fixture
+async def gemini(open_gemini: OpenGemini) -> AsyncGenerator[Gemini]:
+    """Open a backend with ordinary settings."""
+    async with open_gemini() as opened:
+        yield opened

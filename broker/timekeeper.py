@@ -13,7 +13,7 @@ import anyio
 from broker.edge import valves
 from broker.edge.hub import Hub
 from broker.edge.office import Office
-from broker.services import notices, retention, wakeups
+from broker.services import notices, retention, statistics, wakeups
 from broker.services.callers import OPERATOR
 from wire.errors import QueenpostError
 from wire.fleet import Push
@@ -42,6 +42,7 @@ class Timekeeper:
     asleep_ms: int | None = None
     """How long the machine had slept in all when it was looked at last."""
     sweep: retention.Sweep = field(init=False)
+    harvest: statistics.Harvest = field(default_factory=statistics.Harvest)
 
     def __post_init__(self) -> None:
         self.sweep = retention.Sweep(self.office.clock.now_ms() + retention.FIRST_AFTER_MS)
@@ -94,6 +95,7 @@ class Timekeeper:
         await valves.follow_file(self.office)
         await self._look_at_agents()
         await self._forget()
+        await self._count_turns()
 
     async def _look_at_clocks(self) -> None:
         clock, office = self.office.clock, self.office
@@ -125,7 +127,7 @@ class Timekeeper:
     async def _look_at_agents(self) -> None:
         rows = await self.office.writer.run(wakeups.stalled)
         now_ms = self.office.clock.now_ms()
-        waits = self.office.parked_opens.keys() | self.office.reports.resting()
+        waits = self.office.parked_opens.agents() | self.office.reports.resting()
         wake, deaf = self.office.watch.observe(rows, now_ms, waits)
         for agent in wake:
             log.warning("wake_stalled", agent=agent)
@@ -144,3 +146,8 @@ class Timekeeper:
                 return
             if not await self.office.writer.run(step):
                 self.sweep.done()
+
+    async def _count_turns(self) -> None:
+        """Make the figures of turns that ended; the rest in later rounds."""
+        if self.harvest.is_due(self.office.clock.now_ms()):
+            self.harvest.more = await statistics.harvest_some(self.office.writer.run, statistics.PER_ROUND)

@@ -85,7 +85,7 @@ in
     type = types.attrsOf (types.submodule {
       options = {
         role = option (types.enum [ "agent" "manager" ]) "agent" "At most one agent of a fleet is its manager.";
-        backend = option (types.enum [ "none" "command" "scripted" "claude" ]) "none" ''
+        backend = option (types.enum [ "none" "command" "scripted" "claude" "codex" "gemini" "opencode" ]) "none" ''
           What runs its turns. `none`: no harness hosts it; it is a plain MCP client or a person at a command line.
         '';
         command = option (types.listOf text) [ ] ''
@@ -124,6 +124,10 @@ in
           Tools that need no permission, in the program's own grammar; those of Queenpost never do.
         '';
         warm = option types.bool true "The program stays between turns, where it can; else a new process for each turn.";
+        daily_budget_tokens = unset (types.ints.between 1 9007199254740992) ''
+          Tokens, in and out, after which no more turns open until 00:00 UTC; the operator is asked. Unset: any number.
+        '';
+        daily_budget_usd = unset (positive 1000000) "The same in US dollars, by the program's own figures.";
         silence_s = option (positive 86400) 900.0 ''
           Seconds without output after which a turn is told to finish, interrupted, at last killed.
         '';

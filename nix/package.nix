@@ -33,6 +33,7 @@ python3Packages.buildPythonApplication {
     anyio
     click
     cronsim
+    httpx2
     jinja2
     mcp
     pydantic

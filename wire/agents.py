@@ -90,6 +90,8 @@ class AgentSummary(Result):
     origin: Literal["file", "database"]
     state: AgentState
     reason: str = ""
+    until_ms: int | None = None
+    """When that is over, where somebody knows: of `parked` and `failed`."""
     ready: int = 0
     leased: int = 0
     held: int = 0
@@ -101,6 +103,9 @@ class AgentSummary(Result):
     """Asks put to this agent that are not answered."""
     reminders: int = 0
     """Reminders of this agent that wait."""
+    tokens_today: int | None = None
+    """In and out, of the turns that ended on this day of UTC; None, as of the cost: no program said."""
+    cost_usd_today: float | None = None
 
 
 class AgentsListed(Result):
@@ -159,6 +164,41 @@ class AgentsResume(Mutation):
 
     op: Literal["agents.resume"] = "agents.resume"
     agent: Address
+
+
+class AgentsRestart(Mutation):
+    """Have the harness end the agent's program and start its loop anew, behind the turn that runs.
+
+    Told to the harness that holds the agent now, and kept nowhere: `conflict` where none is connected.
+    """
+
+    op: Literal["agents.restart"] = "agents.restart"
+    agent: Address
+    now: bool = False
+    """In the middle of the turn; its mail goes back uncounted."""
+    fresh: bool = False
+    """The program begins a new session; else it goes on with the one it has."""
+
+
+class AgentsWakeTest(Request):
+    """Prove that mail would wake the agent, without mail and without a model call.
+
+    The wait for mail of its turn loop is ended, and the loop has to come back for the next one.
+    """
+
+    op: Literal["agents.wake_test"] = "agents.wake_test"
+    agent: Address
+
+
+class AgentsWoken(Result):
+    """Whether it came back; where there was nobody to wake, why."""
+
+    agent: str
+    woken: bool
+    wake_ms: float | None = None
+    """From ending the wait to the next one, there and back over the link."""
+    state: AgentState
+    reason: str = ""
 
 
 class AgentsChanged(Result):

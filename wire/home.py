@@ -89,6 +89,10 @@ class Home:
         """The folder beside it that belongs to its harness."""
         return self.root / "agents" / _safe(name) / "harness"
 
+    def agent_transcripts(self, name: str) -> Path:
+        """What its program wrote: `TURN.log` for each of the newest turns, written by its harness."""
+        return self.agent_harness(name) / "transcripts"
+
     @property
     def accounts(self) -> Path:
         """Configuration folders of accounts with a login of their own; made when one is logged in."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from wire import agents, asks, finding, fleet, inbox, letters, office, reminders, turns
+from wire import agents, asks, finding, fleet, inbox, letters, office, reminders, statistics, turns
 from wire.model import Mutation, Request, Result
 
 Right = Literal["operator", "harness", "agent", "manager"]
@@ -79,9 +79,12 @@ _OPS = (
     _op(agents.AgentsRemove, agents.AgentsChanged, ("operator",)),
     _op(agents.AgentsPause, agents.AgentsChanged, ("operator", "manager")),
     _op(agents.AgentsResume, agents.AgentsChanged, ("operator", "manager")),
+    _op(agents.AgentsRestart, agents.AgentsChanged, ("operator",)),
+    _op(agents.AgentsWakeTest, agents.AgentsWoken, ("operator",)),
     _op(agents.AgentsToken, agents.AgentsTokenPath, ("operator",)),
     _op(agents.AgentsRotate, agents.AgentsTokenPath, ("operator",)),
     _op(finding.AgentsExplain, finding.Explained, ("operator", "manager")),
+    _op(statistics.AgentsStats, statistics.AgentsCounted, ("operator", "agent")),
     _op(agents.AgentsWhoami, agents.AgentsWho, ("agent",)),
     _op(asks.AsksAsk, asks.AsksAsked, ("operator", "agent")),
     _op(asks.AsksAnswer, asks.AsksAnswered, ("operator", "agent")),

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from wire.ids import AGENT_NAME_PATTERN, RESERVED_NAMES
 
 Role = Literal["agent", "manager"]
-Backend = Literal["none", "command", "scripted", "claude"]
+Backend = Literal["none", "command", "scripted", "claude", "codex", "gemini", "opencode"]
 Auth = Literal["token", "inherit", "own"]
 Permissions = Literal["ask", "edits", "deny", "bypass"]
 
@@ -96,6 +96,10 @@ class AgentSettings(SettingsModel):
     """Tools that need no permission, in the program's own grammar; those of Queenpost never do."""
     warm: bool = True
     """The program stays between turns, where it can; false: a new process for each turn."""
+    daily_budget_tokens: Annotated[int | None, Field(ge=1, le=2**53)] = None
+    """Tokens, in and out, after which no more turns open until 00:00 UTC; the operator is asked. Unset: any number."""
+    daily_budget_usd: Annotated[float | None, Field(gt=0, le=1_000_000)] = None
+    """The same in US dollars, by the program's own figures."""
     silence_s: Annotated[float, Field(gt=0, le=86_400)] = 900.0
     """A turn without output for this long is told to finish, interrupted, at last killed."""
 

@@ -21,9 +21,9 @@ from wire.settings import (
 )
 from wire.toml_lines import Where, key_lines, line_of
 
-LATER = frozenset({"mqtt", "notify"} | {"worktree", "mcp", "inherit"} | {"daily_budget_tokens", "daily_budget_usd"})
+LATER = frozenset({"mqtt", "notify"} | {"worktree", "mcp", "inherit"})
 """Tables and keys that the documentation names and this version does not know yet."""
-LATER_BACKENDS = frozenset({"codex", "opencode", "gemini", "pty"})
+LATER_BACKENDS = frozenset({"pty"})
 TABLES: dict[str, type[BaseModel]] = {
     "fleet": FleetSettings,
     "limits": Limits,

@@ -3,6 +3,7 @@
 A turn is the only thing that leases mail. What an outcome means for the mail stands in `COUNTED`.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -56,13 +57,37 @@ Wait = Annotated[float, Field(ge=0, le=MAX_WAIT_S)]
 TurnRef = Annotated[str, Field(min_length=1, max_length=64)]
 
 
+MAX_TOOLS = 64
+MAX_TOOL_NAME = 120
+OTHER_TOOLS = "other"
+"""Calls of tools whose names had no room."""
+
+Figure = Annotated[int, Field(ge=0, le=2**53)]
+ToolName = Annotated[str, Field(max_length=MAX_TOOL_NAME)]
+
+
 class Usage(Result):
     """What a turn cost, from the program's own figures; None where it does not say."""
 
-    input_tokens: Annotated[int | None, Field(ge=0)] = None
-    output_tokens: Annotated[int | None, Field(ge=0)] = None
+    input_tokens: Figure | None = None
+    output_tokens: Figure | None = None
     cost_usd: Annotated[float | None, Field(ge=0)] = None
-    tool_calls: Annotated[int | None, Field(ge=0)] = None
+    tool_calls: Figure | None = None
+    tools: Annotated[dict[ToolName, Figure], Field(max_length=MAX_TOOLS)] = {}
+    """Calls by the tool's name; `by_tool` makes it of any names."""
+    notes_bytes: Figure | None = None
+    """Size of the agent's notes when the turn ended."""
+
+
+def by_tool(calls: Iterable[str]) -> dict[str, int]:
+    """Count calls by name, within the bounds of `Usage.tools`: what has no room is `other`."""
+    counts: dict[str, int] = {}
+    for call in calls:
+        name = call[:MAX_TOOL_NAME]
+        if name not in counts and len(counts) >= MAX_TOOLS - 1:
+            name = OTHER_TOOLS
+        counts[name] = counts.get(name, 0) + 1
+    return counts
 
 
 class Turn(Result):

@@ -61,6 +61,7 @@ WRITES: dict[str, Write] = {
     "turns.settle": _plain(settling.settle),
     "agents.pause": _once(agents.pause, wire_agents.AgentsChanged),
     "agents.resume": _once(agents.pause, wire_agents.AgentsChanged),
+    "agents.restart": _once(agents.restart, wire_agents.AgentsChanged),
 }
 """By op. Each runs in one transaction and is answered after its commit."""
 

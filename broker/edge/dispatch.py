@@ -146,14 +146,11 @@ class Dispatcher:
 
     def _park_now(self, connection: Connection, op: ops.Op, caller: Caller, request: Request) -> None:
         park = commands.PARKS[op.name]
-        parked_opens = self._office.parked_opens
-        if park.is_open:
-            parked_opens[caller.name] = parked_opens.get(caller.name, 0) + 1
+        opened = self._office.parked_opens.add(caller.name) if park.is_open else None
 
         def done(outcome: Outcome[Result | None]) -> None:
-            others = parked_opens.pop(caller.name) - 1 if park.is_open else 0
-            if others:
-                parked_opens[caller.name] = others
+            if opened is not None:
+                self._office.parked_opens.remove(opened)
             if outcome.value is None and outcome.error is None:
                 outcome = Outcome(park.nothing(request))
             self._answer(connection, request.id, op.name, outcome)
@@ -164,6 +161,8 @@ class Dispatcher:
         if wait_ms:
             ticket = self._office.writer.park(command, caller.name, until, done)
             connection.tickets[request.id] = ticket
+            if opened is not None:
+                opened.ticket = ticket
         else:
             self._office.writer.submit(command, done)
         if connection.closed.is_set():

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from broker.edge import asking, finding, registry, valves
+from broker.edge import asking, finding, registry, valves, waking
 from broker.edge.connection import Connection
 from broker.edge.hub import Hub
 from broker.edge.office import Office
@@ -30,7 +30,7 @@ async def ping(office: Office, _hub: Hub, _line: Connection, _caller: Caller, _r
 async def status(office: Office, _hub: Hub, _line: Connection, _caller: Caller, _request: fleet.FleetStatus) -> Result:
     """Show the fleet."""
     async with office.readers.read() as reader:
-        listed = await views.list_agents(reader, office.reports, removed=False)
+        listed = await views.list_agents(reader, office.reports, removed=False, now_ms=office.clock.now_ms())
         account, unread = await views.account(reader)
         frozen = await views.is_frozen(reader)
         open_asks = await ask_views.count_for_operator(reader)
@@ -94,7 +94,8 @@ async def list_agents(
 ) -> Result:
     """List the agents."""
     async with office.readers.read() as reader:
-        return await views.list_agents(reader, office.reports, removed=request.removed)
+        now_ms = office.clock.now_ms()
+        return await views.list_agents(reader, office.reports, removed=request.removed, now_ms=now_ms)
 
 
 async def show_agent(
@@ -103,7 +104,7 @@ async def show_agent(
     """Show one agent."""
     token = str(office.home.agent_secret(request.agent))
     async with office.readers.read() as reader:
-        return await views.show_agent(reader, office.reports, request.agent, token)
+        return await views.show_agent(reader, office.reports, request.agent, token, office.clock.now_ms())
 
 
 async def attach(office: Office, hub: Hub, line: Connection, caller: Caller, request: agents.AgentsAttach) -> Result:
@@ -168,6 +169,7 @@ ERRANDS: dict[str, Errand] = {
     "reminders.stats": asking.reminder_stats,
     "reminders.explain": asking.explain_reminder,
     "agents.explain": finding.explain_agent,
+    "agents.stats": finding.agent_stats,
     "agents.rotate": registry.rotate,
     "agents.attach": attach,
     "agents.detach": detach,
@@ -175,6 +177,7 @@ ERRANDS: dict[str, Errand] = {
     "agents.list": list_agents,
     "agents.show": show_agent,
     "agents.add": registry.add,
+    "agents.wake_test": waking.wake_test,
     "agents.remove": registry.remove,
     "agents.token": registry.token,
     "agents.whoami": whoami,

@@ -12,17 +12,21 @@ from broker.edge.connection import Connection
 from broker.edge.hub import Hub
 from broker.edge.office import Office
 from broker.edge.version import program_version
-from broker.services import agent_stories, figures, finding, indexing
+from broker.services import agent_stories, figures, finding, indexing, statistics
 from broker.services.callers import Caller
 from broker.store.filesystem import mount_of, mounts_here
 from broker.store.jobs import Outcome
 from wire import finding as wire
 from wire import office as wire_office
-from wire.errors import Unavailable
+from wire import statistics as wire_statistics
+from wire.errors import Full, Unavailable
+from wire.logs import get_logger
 from wire.model import Result
 
 WAKE_S = 5.0
 """How long a probe waits to be woken; it takes a thousandth of that."""
+
+log = get_logger("broker")
 
 
 async def search(office: Office, _hub: Hub, _line: Connection, caller: Caller, request: wire.InboxSearch) -> Result:
@@ -84,6 +88,18 @@ async def stats(
             wal_bytes=office.database.wal_bytes(),
             started_at_ms=office.started_at_ms,
         )
+
+
+async def agent_stats(
+    office: Office, _hub: Hub, _line: Connection, caller: Caller, request: wire_statistics.AgentsStats
+) -> Result:
+    """Count what the turns of agents came to; on a disk that is full, all but those of the last minute."""
+    try:
+        await statistics.harvest_some(office.writer.run, statistics.BEFORE_READING)
+    except (Full, Unavailable) as exc:
+        log.warning("statistics_late", code=exc.code, reason=exc.message)
+    async with office.readers.read() as reader:
+        return await statistics.stats(reader, caller, request, office.clock.now_ms())
 
 
 async def probe(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import anyio
 
+from broker.edge.opens import ParkedOpens
 from broker.services.callers import Rules
 from broker.services.credentials import KeyRing
 from broker.services.states import Reports
@@ -40,8 +41,8 @@ class Office:
     freezing: anyio.Lock = field(default_factory=anyio.Lock)
     """Held from reading or writing who is frozen until the database says the same."""
     backing_up: anyio.Lock = field(default_factory=anyio.Lock)
-    parked_opens: Counter[str] = field(default_factory=Counter[str])
-    """How many opens of an agent are parked: such an agent is not stalled, it waits as it should."""
+    parked_opens: ParkedOpens = field(default_factory=ParkedOpens)
+    """The turn loops that wait for mail."""
     refused: Counter[str] = field(default_factory=Counter[str])
     """Refusals since the start, by code."""
     warnings: list[str] = field(default_factory=list[str])

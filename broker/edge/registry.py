@@ -148,7 +148,7 @@ async def reload(office: Office) -> Mapping[str, bytes]:
     """Take keys, roles, limits and retention over from the database into memory; gives the keys."""
     known = await office.writer.run(credentials.load)
     office.keys.reload(known, await office.writer.run(credentials.load_pins))
-    rows = await office.writer.run(lambda tx: tx.all("agents.summaries", removed=0, name=None))
+    rows = await office.writer.run(lambda tx: tx.all("agents.summaries", removed=0, name=None, day=None))
     office.roles = {row["name"]: cast("Role", row["role"]) for row in rows}
     office.rules = replace(
         office.rules,

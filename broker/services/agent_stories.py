@@ -23,7 +23,7 @@ async def explain(reader: Reader, request: AgentsExplain, now_ms: int, reports: 
         Unknown: no such agent.
     """
     name = request.agent
-    listed = await views.list_agents(reader, reports, removed=True, name=name)
+    listed = await views.list_agents(reader, reports, removed=True, name=name, now_ms=now_ms)
     row = await reader.one("finding.agent", name=name)
     waiting = await reader.one("finding.waiting", name=name, now=now_ms)
     if not listed.agents or row is None or waiting is None:

@@ -3,10 +3,10 @@
 import json
 import re
 
-from broker.services import ask_ends, audit, holders, notices, reminders
+from broker.services import ask_ends, audit, budgets, holders, notices, reminders
 from broker.services.callers import Caller
 from broker.store.tx import Row, Tx
-from wire.agents import AgentsAdd, AgentsChanged, AgentsPause, AgentsRemove, AgentsResume
+from wire.agents import AgentsAdd, AgentsChanged, AgentsPause, AgentsRemove, AgentsRestart, AgentsResume
 from wire.errors import Conflict, Invalid, Unknown
 from wire.fleet import Push
 from wire.ids import AGENT_NAME_PATTERN
@@ -59,6 +59,7 @@ def put(tx: Tx, name: str, settings: AgentSettings, origin: str) -> None:
             raise Conflict(f"{manager['name']} is the manager; a fleet has at most one. Remove it first.")
     stored = settings.model_dump_json(exclude_defaults=True)
     tx.run("agents.add", name=name, role=settings.role, origin=origin, settings=stored, now=tx.now_ms)
+    budgets.judge(tx, name)
 
 
 def announce(tx: Tx, agent: str, change: str) -> None:
@@ -93,6 +94,7 @@ def remove(tx: Tx, caller: Caller, request: AgentsRemove) -> AgentsChanged:
         )
     revoke(tx, row, "the agent was removed")
     tx.run("agents.set_state", name=request.agent, state="removed")
+    budgets.judge(tx, request.agent)
     asks = ask_ends.cancel_of_agent(tx, request.agent)
     put_off = reminders.cancel_of_agent(tx, request.agent)
     dead = _bury_waiting(tx, request.agent)
@@ -142,3 +144,19 @@ def pause(tx: Tx, caller: Caller, request: AgentsPause | AgentsResume) -> Agents
         audit.write(tx, caller, "agent.paused" if pausing else "agent.resumed", request.agent)
         announce(tx, request.agent, "paused" if pausing else "resumed")
     return AgentsChanged(agent=request.agent, changed=changed)
+
+
+def restart(tx: Tx, caller: Caller, request: AgentsRestart) -> AgentsChanged:
+    """Tell the harness that holds an agent to start its loop anew. Changes nothing here: the harness does it.
+
+    Raises:
+        Unknown: no such agent. Conflict: no harness is connected for it, so nobody would be told.
+    """
+    row = known(tx, request.agent)
+    if row["instance"] is None or row["lost_at"] is not None or row["attended"]:
+        who = "a session of its own" if row["attended"] and row["instance"] is not None else "nobody"
+        raise Conflict(f"{who} works for {request.agent} now, so there is no loop to start anew; start its harness")
+    data = {"change": "restart", "instance": row["instance"], "now": request.now, "fresh": request.fresh}
+    tx.push(Push(event="agents_changed", agent=request.agent, data=data))
+    audit.write(tx, caller, "agent.restarted", request.agent, now=request.now, fresh=request.fresh)
+    return AgentsChanged(agent=request.agent, changed=True)

@@ -2,7 +2,7 @@
 
 import json
 
-from broker.services import agents, audit
+from broker.services import agents, audit, budgets
 from broker.services.accounts import applied_accounts
 from broker.services.callers import Caller
 from broker.store.tx import Row, Tx
@@ -59,6 +59,7 @@ def _put(tx: Tx, name: str, settings: AgentSettings, former: Row | None) -> Chan
         return None
     _require_one_manager(tx, name, settings)
     tx.run("agents.change", name=name, role=settings.role, origin="file", settings=stored)
+    budgets.judge(tx, name)
     change = "changed" if former["state"] == "active" else "revived"
     agents.announce(tx, name, change)
     return Change(subject=name, change=change, detail=_difference(former["settings"], stored))

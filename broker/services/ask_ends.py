@@ -49,7 +49,7 @@ def expire_due(tx: Tx, limit: int = PER_TRANSACTION) -> int:
     withdraw_mail(tx, [row["message"] for row in rows], TOO_LATE)
     for row in sorted(rows, key=_number):
         ask = ask_id(row["id"])
-        if row["kind"] == "question":
+        if row["kind"] == "question" and row["about"] is None:
             text = f"{row['target']} did not answer {ask} in time; it is closed. Ask again if it still matters."
             tell_end(tx, row["asker"], row, text)
         ended(tx, row, "expired")

@@ -45,8 +45,9 @@ def charge(tx: Tx, sender: Sender) -> None:
 
 
 def put_answer(tx: Tx, caller: Caller, sender: Sender, row: Row, text: str) -> int | None:
-    """Write the letter to whoever asked; None where a harness waits for the answer, or nobody is left to read it."""
-    if row["kind"] == "permission" or row["asker_state"] == "removed":
+    """Write the letter to whoever asked; None where a harness waits for the answer, the broker asked, or nobody is left
+    to read it."""
+    if row["kind"] == "permission" or row["about"] is not None or row["asker_state"] == "removed":
         return None
     asker = row["asker"]
     kind = policy.kind_of(caller, sender.role)

@@ -7,7 +7,7 @@ by themselves is in `ask_ends`, what people look at in `ask_views`.
 import json
 from dataclasses import dataclass
 
-from broker.services import ask_choices, audit, policy, settling, storms
+from broker.services import ask_choices, audit, budgets, policy, settling, storms
 from broker.services.admission import Sender, check_body, check_room, recipient_of, sender_of, unmetered
 from broker.services.ask_ends import WITHDRAWN, ended, tell_end, withdraw_mail
 from broker.services.ask_mail import charge, digest_of, put_answer, put_question
@@ -182,6 +182,7 @@ def answer(tx: Tx, caller: Caller, request: AsksAnswer, rules: Rules) -> AsksAns
     if words is None:
         raise Conflict(f"{request.ask} is damaged on disk and cannot be answered; the operator should cancel it")
     check_body(request.answer, rules)
+    change = budgets.answer_of(request.answer) if row["about"] == "budget" else None
     if row["kind"] == "permission":
         chosen = ask_choices.permission(request.answer)
     else:
@@ -196,7 +197,8 @@ def answer(tx: Tx, caller: Caller, request: AsksAnswer, rules: Rules) -> AsksAns
         audit.write(tx, caller, "ask.answered", ask_id(row["id"]))
     ended(tx, row, "answered")
     told = None if message is None else message_id(message)
-    return AsksAnswered(id=ask_id(row["id"]), asker=row["asker"], message=told, warnings=chosen.warnings)
+    warnings = chosen.warnings if change is None else budgets.answered(tx, row["asker"], row["id"], change)
+    return AsksAnswered(id=ask_id(row["id"]), asker=row["asker"], message=told, warnings=warnings)
 
 
 def _mine(tx: Tx, caller: Caller, ask: str) -> Row:
@@ -236,6 +238,8 @@ def cancel(tx: Tx, caller: Caller, request: AsksCancel) -> AsksCancelled:
         raise unknown("ask", request.ask)
     if row["state"] != "open":
         raise _closed(row)
+    if row["about"] is not None and caller.name != OPERATOR:
+        raise Denied(f"{request.ask} was put by the broker; the operator answers or withdraws it")
     tx.run("asks.cancel", ask=row["id"], now=tx.now_ms)
     withdraw_mail(tx, [row["message"]], WITHDRAWN)
     ask = ask_id(row["id"])
@@ -244,7 +248,7 @@ def cancel(tx: Tx, caller: Caller, request: AsksCancel) -> AsksCancelled:
         tell_end(tx, row["target"], row, f"{by} withdrew {ask}; no answer is needed any more.")
     if caller.name == OPERATOR:
         audit.write(tx, caller, "ask.cancelled", ask)
-        if row["kind"] == "question" and row["asker"] != OPERATOR:
+        if row["kind"] == "question" and row["asker"] != OPERATOR and row["about"] is None:
             tell_end(tx, row["asker"], row, f"{by} withdrew {ask}, your question to {row['target']}.")
     ended(tx, row, "cancelled")
     return AsksCancelled(id=ask)

@@ -99,7 +99,7 @@ def rotate(tx: Tx, caller: Caller, name: str, digest: bytes) -> None:
 
 def load_pins(tx: Tx) -> dict[str, int]:
     """Read which agents' tokens are good from one user id only."""
-    rows = tx.all("agents.summaries", removed=0, name=None)
+    rows = tx.all("agents.summaries", removed=0, name=None, day=None)
     pins = {f"agent:{row['name']}": settings_of(row["settings"]).uid for row in rows}
     return {name: uid for name, uid in pins.items() if uid is not None}
 

@@ -50,6 +50,8 @@ def steps(settings: RetentionSettings) -> list[Step]:
         partial(forget_turns, settings=settings),
         partial(_drop, "retention.drop_reminders", settings.handled_days * DAY_MS),
         partial(_drop, "retention.drop_firings", settings.statistics_days * DAY_MS),
+        partial(_drop, "statistics.drop", settings.statistics_days * DAY_MS),
+        partial(_drop, "budgets.drop", settings.statistics_days * DAY_MS),
         partial(_drop, "retention.drop_flows", DAY_MS),
         partial(_drop, "retention.drop_merged", MINUTE_MS),
         forget_replies,

@@ -7,7 +7,7 @@ Long because every way out of a lease stands here, side by side.
 import json
 from collections.abc import Iterable, Sequence
 
-from broker.services import ask_ends, ask_rows, leasing, notices
+from broker.services import ask_ends, ask_rows, budgets, leasing, notices
 from broker.services.callers import Caller
 from broker.services.turns import FENCED, again, holder_of, own_turn, ready, retake
 from broker.store.tx import Row, Tx
@@ -50,7 +50,7 @@ def close(tx: Tx, caller: Caller, request: TurnsClose) -> TurnsClosed:
     rows = tx.all("turns.leased", turn=turn["id"])
     carried = _pick(rows, request.carry) if request.carry else []
     own = [row for row in rows if row not in carried] if carried else rows
-    _write_end(tx, turn["id"], request)
+    _write_end(tx, turn["id"], request, settled=len(own) if request.outcome == "completed" else 0)
     if turn["has_permissions"]:
         ask_ends.cancel_of_turn(tx, turn["id"])
     if request.outcome == "completed":
@@ -59,6 +59,7 @@ def close(tx: Tx, caller: Caller, request: TurnsClose) -> TurnsClosed:
         result = _fail(tx, turn, own, request)
     else:
         result = _return(tx, turn, own)
+    budgets.spend(tx, caller.name, request.usage)
     if carried:
         result = result.model_copy(update={"next": _carry(tx, turn, carried)})
     tx.woke(caller.name)
@@ -94,14 +95,15 @@ def _pick(rows: list[Row], ids: Iterable[str]) -> list[Row]:
     return [row for row in rows if message_id(row["id"]) in wanted]
 
 
-def _write_end(tx: Tx, turn: int, request: TurnsClose) -> None:
+def _write_end(tx: Tx, turn: int, request: TurnsClose, *, settled: int) -> None:
     tx.run(
         "turns.close",
         turn=turn,
         outcome=request.outcome,
         begun=int(request.begun),
         reason=request.reason or None,
-        usage=request.usage.model_dump_json(exclude_none=True) if request.usage else None,
+        usage=request.usage.model_dump_json(exclude_defaults=True) if request.usage else None,
+        settled=settled,
         now=tx.now_ms,
     )
 
@@ -208,8 +210,10 @@ def _leave(tx: Tx, turn: int, rows: list[Row]) -> None:
     tx.run("turns.shrink", turn=turn, messages=len(rows), bytes=sum(row["bytes"] for row in rows))
 
 
-def _end(tx: Tx, turn: int, outcome: str, reason: str) -> None:
-    tx.run("turns.close", turn=turn, outcome=outcome, begun=0, reason=reason, usage=None, now=tx.now_ms)
+def _end(tx: Tx, turn: int, outcome: str, reason: str, *, settled: int = 0) -> None:
+    tx.run(
+        "turns.close", turn=turn, outcome=outcome, begun=0, reason=reason, usage=None, settled=settled, now=tx.now_ms
+    )
     tx.revise_due()
 
 
@@ -267,7 +271,7 @@ def settle_rows(tx: Tx, agent: str, turn: int, rows: list[Row]) -> None:
         tx.run("turns.shrink", turn=turn, messages=len(rows), bytes=sum(row["bytes"] for row in rows))
     leasing.ack(tx, finished, rows)
     if not remaining:
-        _end(tx, turn, "completed", "settled by the session")
+        _end(tx, turn, "completed", "settled by the session", settled=len(rows))
     leasing.count_out(tx, agent, rows)
     tx.woke(agent)
     tx.log("mail_settled", agent=agent, turn=turn_id(finished), mail=_messages(rows))

@@ -24,6 +24,11 @@ class Reports:
         """Agents whose harness says that it opens no turn for a reason; they are not stalled."""
         return {name for name, report in self.by_agent.items() if report.state in ("parked", "failed")}
 
+    def until(self, agent: str, state: AgentState) -> int | None:
+        """Say when what is shown of an agent is over, where its harness said so; an instant of the wall clock."""
+        report = self.by_agent.get(agent)
+        return report.until_ms if report is not None and report.state == state else None
+
     def forget(self, agent: str) -> None:
         """The holder of this agent is gone; what it said holds no longer."""
         self.by_agent.pop(agent, None)
@@ -48,7 +53,7 @@ def state_of(row: Row, *, working: bool, reports: Reports) -> tuple[AgentState, 
         return report.state, report.reason
     if working:
         return "working", report.reason if report is not None else ""
-    return "idle", ""
+    return ("idle", "") if row["budget_until"] is None else ("parked", row["budget_reason"])
 
 
 def _failure(row: Row, reports: Reports) -> str | None:

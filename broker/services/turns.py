@@ -45,6 +45,8 @@ def open_turn(tx: Tx, caller: Caller, request: TurnsOpen) -> TurnsOpened | None:
         return TurnsOpened(turn=again(tx, holder))
     if holder["paused"] or holder["frozen"] or holder["state"] != "active" or not holder["has_mail"]:
         return None
+    if holder["budget_until"] is not None and holder["budget_until"] > tx.now_ms:
+        return None
     batch = leasing.choose(
         tx,
         caller.name,

@@ -5,12 +5,12 @@ Read-only, beside the writer; a damaged row shows as broken and never empties a 
 
 from typing import Any
 
-from broker.services import policy
+from broker.services import budgets, policy
 from broker.services.callers import OPERATOR, Caller
 from broker.services.leasing import about_of, is_intact
 from broker.services.states import Reports, state_of
 from broker.store.readers import Reader
-from wire.agents import AgentsListed, AgentsShown, AgentSummary, AgentsWho, LastTurn, Peer
+from wire.agents import AgentsListed, AgentsShown, AgentState, AgentSummary, AgentsWho, LastTurn, Peer
 from wire.errors import Denied, Unknown
 from wire.fleet import Account
 from wire.ids import message_id, message_number, turn_id
@@ -114,9 +114,12 @@ def _mail(row: Any) -> Mail:
     )
 
 
-async def list_agents(reader: Reader, reports: Reports, *, removed: bool, name: str | None = None) -> AgentsListed:
-    """List agents with state and mail, the manager first."""
-    rows = await reader.all("agents.summaries", removed=int(removed), name=name)
+async def list_agents(
+    reader: Reader, reports: Reports, *, removed: bool, name: str | None = None, now_ms: int | None = None
+) -> AgentsListed:
+    """List agents with state and mail, the manager first; with what they spent today, where one says when that is."""
+    day = None if now_ms is None else budgets.day_of(now_ms)
+    rows = await reader.all("agents.summaries", removed=int(removed), name=name, day=day)
     return AgentsListed(agents=[_summary(row, reports) for row in rows])
 
 
@@ -129,6 +132,7 @@ def _summary(row: Any, reports: Reports) -> AgentSummary:
         origin=row["origin"],
         state=state,
         reason=reason,
+        until_ms=_until(row, state, reports),
         ready=row["ready"],
         leased=row["leased"],
         held=row["held"],
@@ -138,7 +142,14 @@ def _summary(row: Any, reports: Reports) -> AgentSummary:
         last_turn=_last_turn(row),
         open_asks=row["open_asks"],
         reminders=row["reminders"],
+        tokens_today=row["tokens_today"],
+        cost_usd_today=row["cost_usd_today"],
     )
+
+
+def _until(row: Any, state: AgentState, reports: Reports) -> int | None:
+    said = reports.until(row["name"], state)
+    return row["budget_until"] if state == "parked" and row["budget_until"] is not None else said
 
 
 def _last_turn(row: Any) -> LastTurn | None:
@@ -153,13 +164,15 @@ def _last_turn(row: Any) -> LastTurn | None:
     )
 
 
-async def show_agent(reader: Reader, reports: Reports, name: str, token_path: str) -> AgentsShown:
+async def show_agent(
+    reader: Reader, reports: Reports, name: str, token_path: str, now_ms: int | None = None
+) -> AgentsShown:
     """Show one agent; values of `env` are masked.
 
     Raises:
         Unknown: no such agent.
     """
-    listed = await list_agents(reader, reports, removed=True, name=name)
+    listed = await list_agents(reader, reports, removed=True, name=name, now_ms=now_ms)
     row = await reader.one("agents.agent", name=name)
     if not listed.agents or row is None:
         raise Unknown(f"no agent {name!r} in this fleet; `queenpost agent list` shows them")

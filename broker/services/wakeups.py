@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from broker.services import ask_ends, firings, leasing, notices, settling, storms
+from broker.services import ask_ends, budgets, firings, leasing, notices, settling, storms
 from broker.services.policy import settings_of
 from broker.store.tx import Row, Tx
 from wire.reminders import PER_TRANSACTION
@@ -24,6 +24,7 @@ def start(tx: Tx) -> None:
     ask_ends.clamp_clock(tx)
     notices.start(tx)
     storms.clock_was_set(tx)
+    budgets.clock_was_set(tx)
     firings.start(tx)
 
 
@@ -40,6 +41,7 @@ def clock_was_set(tx: Tx, step_ms: int) -> None:
     ask_ends.shift_clock(tx, step_ms)
     notices.clock_was_set(tx, step_ms)
     storms.clock_was_set(tx)
+    budgets.clock_was_set(tx)
     firings.clock_was_set(tx, step_ms)
     rearm(tx)
 
@@ -63,6 +65,7 @@ def run_due(tx: Tx) -> bool:
     for row in rested:
         tx.woke(row["recipient"])
     ask_ends.expire_due(tx)
+    budgets.begin_days(tx)
     notices.flush_due(tx)
     fired = firings.fire_due(tx)
     tx.revise_due()

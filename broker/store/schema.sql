@@ -30,7 +30,7 @@ CREATE TABLE agents (
     bucket REAL NOT NULL DEFAULT 0,
     bucket_at INTEGER NOT NULL DEFAULT 0,
     created_at INTEGER NOT NULL
-, frozen INTEGER NOT NULL DEFAULT 0 CHECK (frozen IN (0, 1)), reminder_bucket REAL NOT NULL DEFAULT 0, reminder_bucket_at INTEGER NOT NULL DEFAULT 0) STRICT;
+, frozen INTEGER NOT NULL DEFAULT 0 CHECK (frozen IN (0, 1)), reminder_bucket REAL NOT NULL DEFAULT 0, reminder_bucket_at INTEGER NOT NULL DEFAULT 0, budget_until INTEGER, budget_reason TEXT) STRICT;
 
 CREATE UNIQUE INDEX one_manager ON agents (role) WHERE role = 'manager' AND state <> 'removed';
 
@@ -126,7 +126,7 @@ CREATE TABLE turns (
     opened_at INTEGER NOT NULL,
     closed_at INTEGER,
     reason TEXT,
-    usage TEXT,
+    usage TEXT, inbox INTEGER, counted INTEGER NOT NULL DEFAULT 0 CHECK (counted IN (0, 1)),
     CHECK ((state = 'closed') = (outcome IS NOT NULL))
 ) STRICT;
 
@@ -195,7 +195,7 @@ CREATE TABLE asks (
     answer_message INTEGER,                      -- the mail that brought the answer
     asked_at INTEGER NOT NULL,
     deadline_at INTEGER NOT NULL,
-    ended_at INTEGER,
+    ended_at INTEGER, about TEXT CHECK (about IN ('budget')),
     CHECK ((state = 'answered') = (answer IS NOT NULL)),
     CHECK ((state = 'open') = (ended_at IS NULL))
 ) STRICT;
@@ -323,3 +323,48 @@ CREATE TABLE 'message_search_idx'(segid, term, pgno, PRIMARY KEY(segid, term)) W
 CREATE TABLE 'message_search_docsize'(id INTEGER PRIMARY KEY, sz BLOB);
 
 CREATE TABLE 'message_search_config'(k PRIMARY KEY, v) WITHOUT ROWID;
+
+CREATE INDEX turns_to_count ON turns (id) WHERE state = 'closed' AND counted = 0;
+
+CREATE TABLE turn_statistics (
+    turn INTEGER PRIMARY KEY,                    -- outlived by its turn, and by the numbers of the fleet
+    agent TEXT NOT NULL,
+    at INTEGER NOT NULL,                         -- when it ended
+    outcome TEXT NOT NULL,
+    ms INTEGER NOT NULL,                         -- from its opening to its end
+    messages INTEGER NOT NULL,                   -- handed over in it and not given back before it ended
+    received_peer INTEGER NOT NULL DEFAULT 0,    -- the same by kind, while their leases are kept
+    received_manager INTEGER NOT NULL DEFAULT 0,
+    received_operator INTEGER NOT NULL DEFAULT 0,
+    received_system INTEGER NOT NULL DEFAULT 0,
+    received_reminder INTEGER NOT NULL DEFAULT 0,
+    received_external INTEGER NOT NULL DEFAULT 0,
+    sent INTEGER NOT NULL DEFAULT 0,
+    inbox INTEGER,
+    input_tokens INTEGER,                        -- NULL, here and below: the program did not say
+    output_tokens INTEGER,
+    cost_usd REAL,
+    tool_calls INTEGER,
+    tools TEXT NOT NULL DEFAULT '{}',            -- JSON: calls by the tool's name
+    notes_bytes INTEGER
+) STRICT;
+
+CREATE INDEX turn_statistics_by_agent ON turn_statistics (agent, at);
+
+CREATE INDEX turn_statistics_by_age ON turn_statistics (at);
+
+CREATE TABLE spending (
+    agent TEXT NOT NULL,
+    day INTEGER NOT NULL,                        -- days since 1970-01-01
+    tokens INTEGER,                              -- in and out; NULL, as of the cost: no program said
+    cost_usd REAL,
+    factor REAL NOT NULL DEFAULT 1,              -- of the budget, as the operator raised it for this day
+    unlimited INTEGER NOT NULL DEFAULT 0 CHECK (unlimited IN (0, 1)),
+    told INTEGER NOT NULL DEFAULT 0 CHECK (told IN (0, 1)),  -- that it nears its end; once for each raise
+    ask INTEGER,                                 -- the last that was put to the operator about it
+    PRIMARY KEY (agent, day)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX spending_by_day ON spending (day);
+
+CREATE INDEX agents_over_budget ON agents (budget_until) WHERE budget_until IS NOT NULL;

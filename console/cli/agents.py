@@ -10,9 +10,11 @@ import click
 
 from console.cli.connecting import ask
 from console.cli.homes import broker_of, tilde
+from console.cli.loops import restart, wake_test
 from console.cli.options import Options, command, group
 from console.cli.screen import bold, coloured, dim, note, print_json, safe
 from console.cli.status import agent_as_json, print_agents
+from console.cli.tail import tail
 from wire import agents as ops
 from wire.client import new_key
 from wire.clock import SystemClock
@@ -22,7 +24,12 @@ from wire.settings import AgentSettings
 
 @group("agent")
 def agent() -> None:
-    """Add, list, show, pause, resume and remove agents."""
+    """Add, list, show, pause, resume, restart and remove agents; wake them, and look over their shoulders."""
+
+
+agent.add_command(restart)
+agent.add_command(tail)
+agent.add_command(wake_test)
 
 
 @command("add", of=agent)

@@ -5,12 +5,14 @@ Everything that an agent wrote goes through `safe` first: a body may hold the es
 
 import json
 import shutil
+import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
 
+from console.cli.charts import printable
 from wire.escaping import escape
 
 STATE_COLOURS = {
@@ -45,6 +47,11 @@ def note(text: str) -> None:
 def warn(text: str) -> None:
     """Say something that the caller should not miss: on stderr."""
     click.secho(f"warning: {safe(text)}", err=True, fg="yellow")
+
+
+def say(text: str = "") -> None:
+    """Print a line with the letters that the terminal has; click would write the others in UTF-8 all the same."""
+    click.echo(printable(text, sys.stdout.encoding))
 
 
 def bold(text: str) -> str:
@@ -98,7 +105,7 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right
     widths = [max(columns(row[index]) for row in table) for index in range(len(headings))]
     for row in table:
         cells = [_padded(cell, widths[index], index in set(right)) for index, cell in enumerate(row)]
-        click.echo("  ".join(cells).rstrip())
+        say("  ".join(cells).rstrip())
 
 
 def _padded(cell: str, width: int, to_the_right: bool) -> str:

@@ -7,11 +7,15 @@ import click
 from console.cli.connecting import ask
 from console.cli.options import Options, command
 from console.cli.screen import bold, coloured, dim, one_line, print_json, print_table, warn
-from console.cli.times import ago, iso, maybe_iso, span
+from console.cli.sizes import tokens_in_short
+from console.cli.times import ago, ahead, iso, maybe_iso, span
 from wire.agents import AgentSummary, LastTurn
 from wire.fleet import Account, FleetState, FleetStatus
 
 ACCOUNT_LINES = ("accepted", "handled", "waiting", "dead", "held", "expired", "mailbox", "lost")
+
+
+DOING_CHARACTERS = 80
 
 
 @command("status")
@@ -53,7 +57,7 @@ def fleet_as_json(fleet: FleetState) -> dict[str, Any]:
 
 
 def agent_as_json(agent: AgentSummary) -> dict[str, Any]:
-    """Give one agent in its stable shape. Tokens and cost are null until something counts them."""
+    """Give one agent in its stable shape. Tokens and cost, of this day of UTC, are null where no program said."""
     return {
         "name": agent.name,
         "role": agent.role,
@@ -61,11 +65,12 @@ def agent_as_json(agent: AgentSummary) -> dict[str, Any]:
         "origin": agent.origin,
         "state": agent.state,
         "reason": agent.reason,
+        "until": maybe_iso(agent.until_ms),
         "mail": {"ready": agent.ready, "leased": agent.leased, "held": agent.held, "dead": agent.dead},
         "open_asks": agent.open_asks,
         "last_turn": _turn_as_json(agent.last_turn),
-        "tokens_today": None,
-        "cost_usd_today": None,
+        "tokens_today": agent.tokens_today,
+        "cost_usd_today": agent.cost_usd_today,
         "attached": agent.attached,
         "epoch": agent.epoch,
     }
@@ -95,17 +100,36 @@ def print_agents(agents: list[AgentSummary], now_ms: int, *, absolute: bool) -> 
             agent.backend,
             coloured(agent.state),
             *(_count(number) for number in (agent.ready, agent.leased, agent.held, agent.dead, agent.open_asks)),
+            _spent(agent),
             _turn_words(agent.last_turn, now_ms, absolute=absolute),
-            one_line(agent.reason, 60),
+            one_line(doing(agent, now_ms, absolute=absolute), DOING_CHARACTERS),
         ]
         for agent in agents
     ]
-    headings = ["AGENT", "ROLE", "BACKEND", "STATE", "WAITING", "IN TURN", "HELD", "DEAD", "ASKS", "LAST TURN", ""]
-    print_table(headings, rows, right=[4, 5, 6, 7, 8])
+    counts = ["WAITING", "IN TURN", "HELD", "DEAD", "ASKS", "TODAY"]
+    print_table(["AGENT", "ROLE", "BACKEND", "STATE", *counts, "LAST TURN", "NOW"], rows, right=range(4, 10))
+
+
+def doing(agent: AgentSummary, now_ms: int, *, absolute: bool) -> str:
+    """Say what an agent does now: on how much mail, with which tool, which ask it waits for, or why it rests."""
+    if agent.state == "working":
+        mail = f"{agent.leased} message{'' if agent.leased == 1 else 's'}"
+        return f"{mail}, {agent.reason}" if agent.reason else mail
+    if agent.until_ms is None or agent.until_ms <= now_ms:
+        return agent.reason
+    until = f"until {iso(agent.until_ms)}" if absolute else f"for {ahead(agent.until_ms - now_ms)} more"
+    return f"{until}: {agent.reason}" if agent.reason else until
 
 
 def _count(number: int) -> str:
     return str(number) if number else dim("-")
+
+
+def _spent(agent: AgentSummary) -> str:
+    """Say what the turns that ended today, in UTC, cost: tokens and money, where the program said."""
+    tokens = [] if agent.tokens_today is None else [f"{tokens_in_short(agent.tokens_today)} tokens"]
+    cost = [] if agent.cost_usd_today is None else [f"${agent.cost_usd_today:,.2f}"]
+    return " ".join([*tokens, *cost]) or dim("-")
 
 
 def _turn_words(turn: LastTurn | None, now_ms: int, *, absolute: bool) -> str:

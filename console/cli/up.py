@@ -7,6 +7,7 @@ import socket
 import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import anyio
@@ -67,14 +68,14 @@ def up(options: Options, detach: bool) -> None:
 
 async def _foreground(options: Options, settings: UpSettings) -> None:
     """Run until stopped. What the fleet logs meanwhile is shown; a failure comes out as itself."""
-    stop = anyio.Event()
+    stop, drain = anyio.Event(), anyio.Event()
     follower = Follower(settings.home.logs)
     try:
         async with anyio.create_task_group() as tasks:
-            await tasks.start(stop_on_signals, stop)
+            await tasks.start(stop_on_signals, stop, drain)
             tasks.start_soon(_show, options, follower)
             async with anyio.create_task_group() as fleet:
-                ready = await start(fleet, settings, stop)
+                ready = await start(fleet, settings, stop, drain)
                 if ready is not None:
                     _say_ready(options, settings.home, {"broker": ready.broker, "harness": ready.harness})
             tasks.cancel_scope.cancel()
@@ -162,14 +163,28 @@ def _checked(said: dict[str, Any], process: subprocess.Popen[str]) -> Mapping[st
 
 
 @command("down")
-def down(options: Options) -> None:
-    """Stop the fleet that `up` runs: harness, then broker. Where none runs, that is said, and all is well."""
+@click.option("--drain", is_flag=True, help="Let the turns that run finish first; none opens meanwhile.")
+@click.option(
+    "--within",
+    type=click.FloatRange(min=0),
+    metavar="MINUTES",
+    default=10.0,
+    show_default=True,
+    help="How long --drain may take; then the turns are ended, and their mail goes back.",
+)
+def down(options: Options, drain: bool, within: float) -> None:
+    """Stop the fleet that `up` runs: harness, then broker. Where none runs, that is said, and all is well.
+
+    While it drains, a second Ctrl-C ends the turns at once.
+    """
     home = home_of(options)
     settings = UpSettings(home)
     if not options.json:
         name_fleet(name_of(options, home), home.root)
     pid = holder(home.up_lock)
-    if pid is not None:
+    if pid is not None and drain and _drained(options, home, pid, within):
+        _tell_down(options, home, "stopped", "stopped; every turn that ran has ended")
+    elif pid is not None:
         with suppress(ProcessLookupError):  # it ended by itself since
             os.kill(pid, signal.SIGTERM)
         anyio.run(_wait_for_end, home, pid)
@@ -182,6 +197,15 @@ def down(options: Options) -> None:
         raise Refused("conflict", "a broker runs here, but not under `queenpost up`; stop that program itself")
     else:
         _tell_down(options, home, "not_running", f"nothing to stop: no fleet runs in {tilde(home.root)}")
+
+
+def _drained(options: Options, home: Home, pid: int, within_min: float) -> bool:
+    from console.cli.drain import drain
+
+    done = anyio.run(partial(drain, home, pid, within_min * 60, quiet=options.json))
+    if not done:
+        warn("not every turn has ended; those are ended now, and their mail goes back")
+    return done
 
 
 async def _wait_for_end(home: Home, pid: int) -> None:

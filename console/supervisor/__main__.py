@@ -28,11 +28,11 @@ def main() -> int:
 
 
 async def _main(settings: UpSettings) -> int:
-    stop = anyio.Event()
+    stop, drain = anyio.Event(), anyio.Event()
     async with anyio.create_task_group() as signals:
-        await signals.start(stop_on_signals, stop)
+        await signals.start(stop_on_signals, stop, drain)
         try:
-            await _serve(settings, stop)
+            await _serve(settings, stop, drain)
         except QueenpostError as exc:
             _say({"event": "refused", "code": exc.code, "message": exc.message})
             return getattr(exc, "exit_code", 1)
@@ -41,10 +41,10 @@ async def _main(settings: UpSettings) -> int:
     return 0
 
 
-async def _serve(settings: UpSettings, stop: anyio.Event) -> None:
+async def _serve(settings: UpSettings, stop: anyio.Event, drain: anyio.Event) -> None:
     try:
         async with anyio.create_task_group() as fleet:
-            ready = await start(fleet, settings, stop)
+            ready = await start(fleet, settings, stop, drain)
             if ready is not None:
                 _say({"event": "ready", "broker": ready.broker, "harness": ready.harness})
                 _let_go()

@@ -50,9 +50,15 @@ class UpSettings:
 
 
 async def run(
-    settings: UpSettings, stop: anyio.Event, *, task_status: TaskStatus[Ready] = anyio.TASK_STATUS_IGNORED
+    settings: UpSettings,
+    stop: anyio.Event,
+    drain: anyio.Event | None = None,
+    *,
+    task_status: TaskStatus[Ready] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run the fleet until `stop` is set; makes a missing home. All children are gone when this returns.
+
+    It ends too once `drain` is set and the turns that run have ended.
 
     Started, in the sense of the task status, when the fleet is ready.
 
@@ -64,7 +70,7 @@ async def run(
     settings.home.create()
     try:
         with hold(settings.home.up_lock):
-            await _run_locked(settings, stop, task_status)
+            await _run_locked(settings, stop, drain, task_status)
     except Held as exc:
         who = f"pid {exc.pid}" if exc.pid else "pid unknown"
         raise AlreadyRuns(f"`queenpost up` runs on this home already ({who}); `queenpost down` ends it") from exc
@@ -74,10 +80,12 @@ async def run(
         raise refusal_of(ended) from ended
 
 
-async def start(tasks: TaskGroup, settings: UpSettings, stop: anyio.Event) -> Ready | None:
+async def start(
+    tasks: TaskGroup, settings: UpSettings, stop: anyio.Event, drain: anyio.Event | None = None
+) -> Ready | None:
     """Start `run` in a task group and wait until the fleet is ready; None if it was told to stop before."""
     try:
-        return await tasks.start(run, settings, stop)
+        return await tasks.start(run, settings, stop, drain)
     except RuntimeError:
         # anyio's word for a task that ended before it was started.
         if not stop.is_set():
@@ -85,7 +93,9 @@ async def start(tasks: TaskGroup, settings: UpSettings, stop: anyio.Event) -> Re
         return None
 
 
-async def _run_locked(settings: UpSettings, stop: anyio.Event, task_status: TaskStatus[Ready]) -> None:
+async def _run_locked(
+    settings: UpSettings, stop: anyio.Event, drain: anyio.Event | None, task_status: TaskStatus[Ready]
+) -> None:
     home = settings.home
     configure("up", folder=home.logs, console=None, env=os.environ)
     log.info("fleet_started", home=str(home.root), pid=os.getpid())
@@ -99,7 +109,7 @@ async def _run_locked(settings: UpSettings, stop: anyio.Event, task_status: Task
         must_start=True,
     )
     harness = Program("harness", partial(_harness, home, former_is_dead), HARNESS_GRACE_S)
-    await supervise(broker, harness, partial(_tell, record), stop, task_status=task_status)
+    await supervise(broker, harness, partial(_tell, record), stop, drain, task_status=task_status)
     record.forget()
     log.info("fleet_stopped")
 

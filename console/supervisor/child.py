@@ -70,6 +70,11 @@ class Child:
             self._gone.set()
             self._ready_or_gone.set()
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send the program a signal, and not its group; harmless when it is gone."""
+        if not self._gone.is_set():
+            self._process.send_signal(number)
+
     async def stop(self, grace_s: float) -> None:
         """Ask it to end, and after `grace_s` kill its group. Returns when it is gone."""
         if not self._gone.is_set():

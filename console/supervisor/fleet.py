@@ -25,10 +25,13 @@ async def supervise(
     harness: Program,
     tell: Tell,
     stop: anyio.Event,
+    drain: anyio.Event | None = None,
     *,
     task_status: TaskStatus[Ready] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run both until `stop` is set; then the harness is stopped first, and the broker when it is gone.
+
+    Once `drain` is set, the harness may first let the turns that run finish, for as long as they take.
 
     Started, in the sense of the task status, when both are ready or the harness failed. A harness that failed
     leaves the broker running: it still accepts mail.
@@ -41,9 +44,11 @@ async def supervise(
             with anyio.CancelScope() as body:
                 harnesses.start_soon(_cancel_when, stop, body)
                 said = await brokers.start(Keeper(broker, tell).keep)
-                harness_said = await harnesses.start(_keep_or_fail, Keeper(harness, tell))
+                keeper = Keeper(harness, tell)
+                harness_said = await harnesses.start(_keep_or_fail, keeper)
                 task_status.started(Ready(said, harness_said))
-                await anyio.sleep_forever()
+                await (drain or anyio.Event()).wait()
+                await keeper.drain()
             harnesses.cancel_scope.cancel()
         brokers.cancel_scope.cancel()
 

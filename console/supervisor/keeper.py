@@ -11,6 +11,7 @@ from anyio.abc import TaskStatus
 
 from console.supervisor.child import Child, running
 from console.supervisor.policy import Patience, Restarts
+from console.supervisor.signals import DRAINING
 
 LOGGED_WORDS = 3
 """Lines of a dead program's stderr that go into the log; it is one line there."""
@@ -85,6 +86,9 @@ class Keeper:
         self._starts = 0
         self.was_ready = False
         """Whether it ever was."""
+        self._child: Child | None = None
+        self._draining = False
+        self._drained = anyio.Event()
 
     async def keep(self, *, task_status: TaskStatus[Said] = anyio.TASK_STATUS_IGNORED) -> None:
         """Keep the program running until cancelled; then it is stopped before this returns.
@@ -96,6 +100,9 @@ class Keeper:
         """
         while True:
             ended = await self._run_once(task_status)
+            if self._draining:
+                self._drained.set()
+                await anyio.sleep_forever()
             wait_s = self._wait_s(ended)
             data = {"code": ended.code, "last_words": list(ended.last_words[-LOGGED_WORDS:])}
             if wait_s is None:
@@ -103,6 +110,13 @@ class Keeper:
                 raise ended
             self._news("died", {**data, "restart_in_s": wait_s})
             await anyio.sleep(wait_s)
+
+    async def drain(self) -> None:
+        """Let the program finish what it does and end by itself; returns when it has. It is not started again."""
+        self._draining = True
+        if self._child is not None:
+            self._child.signal(DRAINING)
+            await self._drained.wait()
 
     def _wait_s(self, ended: Ended) -> float | None:
         first_try_had_to_work = self._program.must_start and not self.was_ready
@@ -116,12 +130,15 @@ class Keeper:
         self._starts += 1
         try:
             async with running(command, env=program.env, grace_s=program.grace_s) as child:
+                self._child = child
                 self._news("started", {"pid": child.pid, "start": self._starts})
                 if await child.becomes_ready():
                     self._is_ready(child, task_status)
                 return Ended(program.name, await child.ends(), child.last_words)
         except OSError as exc:
             return Ended(program.name, 127, [f"{command[0]}: {exc.strerror}"])
+        finally:
+            self._child = None
 
     def _is_ready(self, child: Child, task_status: TaskStatus[Said]) -> None:
         said = child.ready or {}

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from broker import timekeeper
-from broker.services import settling, wakeups
+from broker.services import settling, statistics, wakeups
 from broker.store.tx import Row, Tx
 from tests.fakes.broker import LocalBroker, short_home
 from tests.scenarios.fleet import settled, until
@@ -344,3 +344,41 @@ async def test_a_step_that_fails_does_not_stop_the_clock(
         assert [mail.attempt for mail in (await bob.opened()).mail] == [2]
         assert tries > 1
     assert [record.getMessage() for record in caplog.records].count("timekeeper_failed") == 1
+
+
+# ---- statistics
+
+
+async def test_ended_turns_are_counted_once_a_minute(home: Home, clock: FakeClock) -> None:
+    """[H37] Issue 4.8: behind the turns, by rounds; a row that cannot be written fails no turn."""
+    async with LocalBroker(home, clock=clock) as fleet:
+        await fleet.add("bob")
+        bob = await fleet.worker("bob")
+
+        async def worked() -> None:
+            await fleet.send("bob")
+            assert (await bob.close((await bob.opened()).id)).acked
+
+        def rows() -> int:
+            return fleet.office.database.connection.execute("SELECT count(*) FROM turn_statistics").fetchone()[0]
+
+        await fleet.keeper.round()
+        await worked()
+        await fleet.keeper.round()
+        assert rows() == 0
+        clock.advance(statistics.EVERY_MS)
+        await fleet.keeper.round()
+        assert rows() == 1
+        await worked()
+        clock.advance(statistics.EVERY_MS)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(statistics, "harvest", _full)
+            with pytest.raises(Full):
+                await fleet.keeper.round()
+        await worked()
+        await fleet.keeper.round()
+        assert rows() == 3
+
+
+def _full(_tx: Tx) -> bool:
+    raise Full("no space left")

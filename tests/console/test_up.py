@@ -236,3 +236,87 @@ def test_up_detached_lets_go_of_the_terminal(fleet: Fleet) -> None:
     supervisor = holder(fleet.home.up_lock)
     assert supervisor is not None
     assert os.getsid(supervisor) != os.getsid(0)
+
+
+# ---- down --drain
+
+WAITS = """
+[agents.bob]
+backend = "command"
+command = ["/bin/sh", "-c", "while [ ! -e go ]; do sleep 0.02; done"]
+"""
+
+
+class Draining:
+    """A fleet in which bob is in a turn, with mail behind it, and a `down --drain` that waits for him."""
+
+    def __init__(self, fleet: Fleet, *words: str) -> None:
+        self.fleet = fleet
+        self.down = subprocess.Popen(
+            fleet.argv("down", "--drain", *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def hears(self, words: str) -> None:
+        """Read until it says so."""
+        assert self.down.stderr is not None
+        assert any(words in line for line in self.down.stderr), "it said something else"
+
+    def ended(self) -> tuple[int, str]:
+        """Wait for its end; gives code and output."""
+        stdout, stderr = self.down.communicate(timeout=FAR_S)
+        return self.down.returncode, stdout + stderr
+
+    def turns(self) -> list[str]:
+        """Give the outcomes of the turns that were opened."""
+        lines = (self.fleet.home.logs / "harness.ndjson").read_text().splitlines()
+        return [record["outcome"] for record in map(json.loads, lines) if record["event"] == "turn_ended"]
+
+
+async def in_a_turn(fleet: Fleet) -> None:
+    """Bring bob into a turn that ends when a file is there."""
+    (fleet.home.root / "queenpost.toml").write_text(WAITS)
+    fleet.json("up", "-d")
+    fleet.json("send", "bob", "one")
+    await until(lambda: fleet.json("status")["agents"][0]["state"] == "working")
+    fleet.json("send", "bob", "two")
+
+
+async def test_drain_lets_the_turn_finish_and_opens_none(fleet: Fleet) -> None:
+    """Issue 4.9: and it says for whom it waits."""
+    await in_a_turn(fleet)
+    draining = Draining(fleet)
+    draining.hears("waiting for 1 turn: bob t1")
+    (fleet.home.agent_state("bob") / "go").touch()
+    code, said = draining.ended()
+    assert code == 0, said
+    assert "every turn that ran has ended" in said
+    assert holder(fleet.home.up_lock) is None
+    assert draining.turns() == ["completed"]
+
+
+async def test_drain_has_a_bound(fleet: Fleet) -> None:
+    """Issue 4.9: then it is as without it; nothing counts against the mail."""
+    await in_a_turn(fleet)
+    draining = Draining(fleet, "--within", "0.01")
+    code, said = draining.ended()
+    assert code == 0, said
+    assert "not every turn has ended" in said
+    assert draining.turns() == ["stopped"]
+
+
+async def test_the_second_ctrl_c_ends_it_at_once(fleet: Fleet) -> None:
+    """Issue 4.9: the first one only says so."""
+    await in_a_turn(fleet)
+    draining = Draining(fleet)
+    draining.hears("waiting for 1 turn")
+    draining.down.send_signal(signal.SIGINT)
+    draining.hears("Ctrl-C again")
+    draining.down.send_signal(signal.SIGINT)
+    code, said = draining.ended()
+    assert code == 0, said
+    assert draining.turns() == ["stopped"]
+
+
+def test_drain_of_nothing_is_a_down_of_nothing(fleet: Fleet) -> None:
+    """Ours."""
+    assert fleet.json("down", "--drain")["state"] == "not_running"

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from broker.services import freezing, retention
+from broker.services import freezing, retention, statistics
 from broker.services.callers import Caller
 from broker.store.tx import Tx
 from tests.fakes.office import OPERATOR_CALLER, by_token
@@ -211,6 +211,8 @@ class ValveActs(AgentActs, OperatorActs):
 
 
 def _sweep(tx: Tx, settings: RetentionSettings) -> None:
+    while statistics.harvest(tx):
+        pass
     for step in retention.steps(settings):
         while step(tx):
             pass

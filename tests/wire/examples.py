@@ -70,6 +70,8 @@ _SETTINGS = AgentSettings(
     permissions="edits",
     allowed_tools=["Read"],
     warm=False,
+    daily_budget_tokens=2_000_000,
+    daily_budget_usd=5.0,
     silence_s=60.0,
 )
 _AGENT = agents.AgentSummary(
@@ -79,6 +81,7 @@ _AGENT = agents.AgentSummary(
     origin="file",
     state="working",
     reason="turn t7",
+    until_ms=AT_MS + 2,
     ready=1,
     leased=2,
     held=3,
@@ -88,6 +91,8 @@ _AGENT = agents.AgentSummary(
     last_turn=agents.LastTurn(id="t7", state="closed", outcome="completed", opened_at_ms=AT_MS, closed_at_ms=AT_MS + 1),
     open_asks=2,
     reminders=1,
+    tokens_today=1200,
+    cost_usd_today=0.25,
 )
 _CHANGED = agents.AgentsChanged(agent="alice", changed=True, dead=2)
 _LISTED = inbox.InboxListed(items=[_ITEM], more=True)
@@ -191,7 +196,9 @@ OPS_BY_EXAMPLE: tuple[tuple[Request, Result], ...] = (
             outcome="crashed",
             begun=True,
             reason="exit 1",
-            usage=turns.Usage(input_tokens=10, output_tokens=20, cost_usd=0.5, tool_calls=3),
+            usage=turns.Usage(
+                input_tokens=10, output_tokens=20, cost_usd=0.5, tool_calls=3, tools={"Bash": 3}, notes_bytes=2048
+            ),
             carry=["m13"],
         ),
         turns.TurnsClosed(id="t7", acked=["m1"], given_back=["m2"], dead=["m3"], held=["m4"], next=_TURN),
@@ -228,6 +235,11 @@ OPS_BY_EXAMPLE: tuple[tuple[Request, Result], ...] = (
     (agents.AgentsRemove(key="k1", agent="alice"), _CHANGED),
     (agents.AgentsPause(key="k1", agent="alice"), _CHANGED),
     (agents.AgentsResume(key="k1", agent="alice"), _CHANGED),
+    (agents.AgentsRestart(key="k1", agent="alice", now=True, fresh=True), _CHANGED),
+    (
+        agents.AgentsWakeTest(agent="alice"),
+        agents.AgentsWoken(agent="alice", woken=True, wake_ms=0.5, state="idle", reason="none"),
+    ),
     (
         agents.AgentsToken(agent="alice"),
         agents.AgentsTokenPath(agent="alice", path="/srv/demo/secrets/agents/alice"),

@@ -1,6 +1,6 @@
 """Examples of the ops of asks, reminders, put-aside letters, finding out and the broker itself; see `examples`."""
 
-from wire import agents, asks, finding, inbox, letters, office, reminders
+from wire import agents, asks, finding, inbox, letters, office, reminders, statistics
 from wire.model import Request, Result
 
 AT_MS = 1_800_000_000_000
@@ -50,6 +50,38 @@ _REMINDER = reminders.Reminder(
     broken=True,
 )
 _FROZEN = office.FleetFrozen(everybody=True, agents=["alice"], changed=["alice"])
+_FIGURES = statistics.AgentFigures(
+    agent="alice",
+    turns=3,
+    outcomes={"completed": 2, "crashed": 1},
+    ms_p50=1500,
+    ms_p95=9000,
+    messages=5,
+    received={"peer": 4, "operator": 1},
+    sent=2,
+    inbox=7,
+    inbox_max=12,
+    input_tokens=1000,
+    output_tokens=200,
+    cost_usd=0.25,
+    tool_calls=6,
+    tools={"Bash": 4, "mcp__queenpost__send": 2},
+    last_turn_at_ms=AT_MS + 1,
+    notes_bytes=2048,
+    series=statistics.Series(
+        turns=[2, 1],
+        failed=[0, 1],
+        ms_p50=[1500, 900],
+        ms_p95=[9000, 900],
+        received=[4, 1],
+        sent=[2, 0],
+        inbox_max=[12, 7],
+        tool_calls=[5, 1],
+        tokens=[1000, 200],
+        cost_usd=[0.25, 0.0],
+        notes_bytes=[2000, 2048],
+    ),
+)
 _STORY = finding.Explained(
     id="a3",
     noun="ask",
@@ -161,6 +193,12 @@ OFFICE_OPS: tuple[tuple[Request, Result], ...] = (
         reminders.RemindersCounted(
             since_ms=AT_MS,
             agents=[reminders.ReminderCounts(agent="alice", delivered=7, attempts={"1": 6, "2": 1}, failed=3)],
+        ),
+    ),
+    (
+        statistics.AgentsStats(agent="alice", since_ms=AT_MS, buckets=2, after="alfred"),
+        statistics.AgentsCounted(
+            since_ms=AT_MS, until_ms=AT_MS + 7_200_000, bucket_ms=3_600_000, agents=[_FIGURES], more=True
         ),
     ),
     (office.FleetFreeze(key="k1", agents=["alice"]), _FROZEN),

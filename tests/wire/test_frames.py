@@ -24,7 +24,10 @@ from wire.codec import (
 from wire.model import Request, Result
 from wire.ops import OPS, Op
 
-MAPS = {"asks", "attempts", "deliveries", "env", "facts", "messages", "refused", "states", "turns"}
+MAPS = {
+    "asks", "attempts", "deliveries", "env", "facts", "messages", "outcomes", "received", "refused", "states",
+    "tools", "turns",
+}  # fmt: skip
 """Fields whose keys are data, not names of fields, where their value is an object."""
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "wire"

@@ -70,6 +70,7 @@ def test_paths_are_where_the_design_has_them() -> None:
         home.agent_secret("alice"): "secrets/agents/alice",
         home.agent_state("alice"): "agents/alice/state",
         home.agent_harness("alice"): "agents/alice/harness",
+        home.agent_transcripts("alice"): "agents/alice/harness/transcripts",
     }
     assert paths == {Path("/h") / text: text for text in paths.values()}
 

@@ -14,10 +14,10 @@ from wire.turns import MAX_WAIT_S
 EVERY_OP = pytest.mark.parametrize("op", OPS.values(), ids=list(OPS))
 
 READS = {
-    "agents.explain", "agents.list", "agents.show", "agents.token", "agents.whoami", "asks.explain", "asks.list",
-    "asks.wait", "fleet.ping", "fleet.probe", "fleet.stats", "fleet.status", "inbox.dead", "inbox.explain",
-    "inbox.held", "inbox.list", "inbox.peek", "inbox.search", "inbox.thread", "reminders.explain", "reminders.list",
-    "reminders.stats",
+    "agents.explain", "agents.list", "agents.show", "agents.stats", "agents.token", "agents.wake_test",
+    "agents.whoami", "asks.explain", "asks.list", "asks.wait", "fleet.ping", "fleet.probe", "fleet.stats",
+    "fleet.status", "inbox.dead", "inbox.explain", "inbox.held", "inbox.list", "inbox.peek", "inbox.search",
+    "inbox.thread", "reminders.explain", "reminders.list", "reminders.stats",
 }  # fmt: skip
 IDEMPOTENT = {
     "agents.attach", "agents.detach", "agents.report", "request.cancel", "turns.close", "turns.give_back",

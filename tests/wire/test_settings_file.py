@@ -175,7 +175,7 @@ def test_what_a_later_version_will_know_is_told_apart_from_typing_errors(file: P
         "queenpost.toml:5: agents.alice.worktree: not supported by this version",
         (
             "queenpost.toml:6: agents.alice.backend: 'pty' is not supported by this version;"
-            " use 'none', 'command', 'scripted' or 'claude'"
+            " use 'none', 'command', 'scripted', 'claude', 'codex', 'gemini' or 'opencode'"
         ),
     ]
 

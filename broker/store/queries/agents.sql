@@ -74,8 +74,10 @@ SELECT a.name, a.role, a.origin, a.state, a.settings, a.paused, a.epoch, a.insta
        (SELECT count(*) FROM deliveries d WHERE d.recipient = a.name AND d.state = 'dead' AND d.discarded_at IS NULL) AS dead,
        (SELECT count(*) FROM asks k WHERE k.target = a.name AND k.state = 'open') AS open_asks,
        (SELECT count(*) FROM reminders r WHERE r.agent = a.name AND r.state IN ('pending', 'parked')) AS reminders,
-       t.id AS turn, t.state AS turn_state, t.outcome AS turn_outcome, t.opened_at, t.closed_at
+       t.id AS turn, t.state AS turn_state, t.outcome AS turn_outcome, t.opened_at, t.closed_at,
+       a.budget_until, a.budget_reason, p.tokens AS tokens_today, p.cost_usd AS cost_usd_today
 FROM agents a
+LEFT JOIN spending p ON p.agent = a.name AND p.day = :day
 LEFT JOIN turns t ON t.id = coalesce(
     (SELECT o.id FROM turns o WHERE o.agent = a.name AND o.state = 'open'),
     (SELECT max(n.id) FROM turns n WHERE n.agent = a.name))
@@ -84,7 +86,7 @@ ORDER BY a.role <> 'manager', a.name;
 
 -- roster --
 -- Every other active agent, with what is needed to say what it does.
-SELECT name, role, state, settings, paused, instance, lost_at,
+SELECT name, role, state, settings, paused, instance, lost_at, budget_until, budget_reason,
        frozen OR (SELECT f.frozen FROM fleet f WHERE f.id = 1) AS frozen,
        (SELECT f.frozen FROM fleet f WHERE f.id = 1) AS everybody_frozen,
        EXISTS (SELECT 1 FROM turns t WHERE t.agent = agents.name AND t.state = 'open') AS working

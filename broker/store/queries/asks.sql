@@ -2,17 +2,18 @@
 -- One ask, with what has to be known of both sides. Texts as bytes: a damaged one may be no text.
 SELECT k.id, k.kind, k.asker, k.target, CAST(k.question AS BLOB) AS question, k.question_sha256,
        CAST(k.options AS BLOB) AS options, k.multi, k.state, CAST(k.answer AS BLOB) AS answer, k.answered_by, k.turn,
-       k.message, k.answer_message, k.asked_at, k.deadline_at, k.ended_at, a.state AS asker_state, t.role AS target_role
+       k.message, k.answer_message, k.asked_at, k.deadline_at, k.ended_at, k.about, a.state AS asker_state,
+       t.role AS target_role
 FROM asks k JOIN agents a ON a.name = k.asker JOIN agents t ON t.name = k.target
 WHERE k.id = :ask;
 
 -- count_open_by --
 -- How many questions of :asker are open.
-SELECT count(*) AS n FROM asks WHERE asker = :asker AND state = 'open' AND kind = 'question';
+SELECT count(*) AS n FROM asks WHERE asker = :asker AND state = 'open' AND kind = 'question' AND about IS NULL;
 
 -- counts_of --
 -- How many questions of :name wait for an answer, and how many asks for an answer of :name.
-SELECT (SELECT count(*) FROM asks WHERE asker = :name AND state = 'open' AND kind = 'question') AS asked,
+SELECT (SELECT count(*) FROM asks WHERE asker = :name AND state = 'open' AND kind = 'question' AND about IS NULL) AS asked,
        (SELECT count(*) FROM asks WHERE target = :name AND state = 'open') AS to_answer;
 
 -- same_permission --
@@ -64,7 +65,7 @@ RETURNING id, kind, asker, target, message;
 UPDATE asks SET state = 'expired', ended_at = :now
 WHERE state = 'open' AND id IN (
     SELECT id FROM asks WHERE state = 'open' AND deadline_at <= :now ORDER BY deadline_at LIMIT :limit)
-RETURNING id, kind, asker, target, message;
+RETURNING id, kind, asker, target, message, about;
 
 -- waiting_mail --
 -- Copies of the messages in the JSON list :messages that no turn holds and none has handled.

@@ -57,10 +57,10 @@ DELETE FROM firings WHERE (reminder, nominal_at) IN (
     SELECT f.reminder, f.nominal_at FROM firings f WHERE f.fired_at < :before LIMIT :limit);
 
 -- drop_turns --
--- Delete turns that ended before :before and have no lease left, but the newest of each agent.
+-- Delete turns that ended before :before, were counted and have no lease left, but the newest of each agent.
 DELETE FROM turns WHERE id IN (
     SELECT t.id FROM turns t
-    WHERE t.state = 'closed' AND t.closed_at < :before
+    WHERE t.state = 'closed' AND t.closed_at < :before AND t.counted = 1
     AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.turn = t.id)
     AND t.id < (SELECT max(n.id) FROM turns n WHERE n.agent = t.agent)
     LIMIT :limit);

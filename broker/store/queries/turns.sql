@@ -1,7 +1,7 @@
 -- holder --
 -- The agent with its epoch and, if there is one, its open turn; whether it has mail, whether anybody's backs off, and
 -- whether it was asked something that is open.
-SELECT a.name, a.role, a.state, a.settings, a.paused, a.epoch, a.instance, a.attended, a.inbox_messages,
+SELECT a.name, a.role, a.state, a.settings, a.paused, a.epoch, a.instance, a.attended, a.inbox_messages, a.budget_until,
        a.frozen OR (SELECT f.frozen FROM fleet f WHERE f.id = 1) AS frozen,
        t.id AS turn, t.epoch AS turn_epoch, t.attended AS turn_attended, t.alone AS turn_alone,
        t.messages AS turn_messages, t.bytes AS turn_bytes, t.depth AS turn_depth, t.carried_from,
@@ -96,8 +96,9 @@ FROM leases l JOIN messages m ON m.turn = l.turn
 WHERE l.delivery IN (SELECT value FROM json_each(:ids)) AND l.turn <> :turn ORDER BY m.id, l.delivery LIMIT 64;
 
 -- close --
--- End an open or lapsed turn.
-UPDATE turns SET state = 'closed', outcome = :outcome, begun = :begun, reason = :reason, usage = :usage, closed_at = :now
+-- End an open or lapsed turn, whose :settled deliveries still stand in the inbox's count.
+UPDATE turns SET state = 'closed', outcome = :outcome, begun = :begun, reason = :reason, usage = :usage, closed_at = :now,
+    inbox = (SELECT max(a.inbox_messages - :settled, 0) FROM agents a WHERE a.name = turns.agent)
 WHERE id = :turn AND state <> 'closed';
 
 -- add_settled --
@@ -199,6 +200,8 @@ SELECT min(due) AS due FROM (
     SELECT min(due_at) FROM reminders WHERE state = 'pending'
     UNION ALL
     SELECT min(deadline_at) FROM asks WHERE state = 'open'
+    UNION ALL
+    SELECT min(budget_until) FROM agents WHERE budget_until IS NOT NULL
 );
 
 -- rested --

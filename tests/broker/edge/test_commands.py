@@ -67,6 +67,7 @@ CASES = [
     case(agents.AgentsRotate(key="rotate", agent="carol"), agents.AgentsTokenPath, agent="alice"),
     case(agents.AgentsPause(key="pause", agent="alice"), agents.AgentsChanged, agent="dave"),
     case(agents.AgentsResume(key="resume", agent="carol"), agents.AgentsChanged, agent="alice"),
+    case(agents.AgentsRestart(key="restart", agent="alice"), agents.AgentsChanged, now=True),
     case(fleet.FleetApply(key="apply"), fleet.FleetApplied),
     case(office.FleetFreeze(key="freeze", agents=["alice"]), office.FleetFrozen, agents=["carol"]),
     case(office.FleetThaw(key="thaw", agents=["alice"]), office.FleetFrozen, agents=["carol"]),

@@ -3,16 +3,17 @@
 import pytest
 
 from broker.edge import finding as edge
-from broker.services import figures, indexing
+from broker.services import figures, indexing, statistics
 from broker.store.tx import Tx
 from tests.fakes.broker import LocalBroker
 from wire.agents import AgentsChanged, AgentsRemove
 from wire.client import BrokerClient, new_key
-from wire.errors import Denied, Invalid, QueenpostError, Unavailable
+from wire.errors import Denied, Full, Invalid, QueenpostError, Unavailable
 from wire.finding import AgentsExplain, Explained, InboxFound, InboxSearch, InboxThread, InboxThreaded
 from wire.home import Home
 from wire.inbox import InboxSend, InboxSent
 from wire.office import FleetFigures, FleetProbe, FleetProbed, FleetStats
+from wire.statistics import AgentsCounted, AgentsStats
 
 pytestmark = pytest.mark.anyio
 
@@ -146,6 +147,27 @@ async def test_figures_of_the_broker(home: Home) -> None:
         assert counted.since_ms < counted.started_at_ms
         later = await operator.call(FleetStats(since_ms=2**53), FleetFigures)
         assert (later.messages, later.turns, later.turn_ms_p50) == ({}, {}, None)
+
+
+async def test_figures_of_agents_hold_what_has_just_ended(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """[H37] Issue 4.8: counted before they are read; on a disk that takes no more, what was counted is shown."""
+    async with LocalBroker(home) as fleet:
+        await fleet.add("bob")
+        worker = await fleet.worker("bob")
+        operator = await fleet.operator()
+        await fleet.send("bob")
+        await worker.close((await worker.opened()).id)
+        counted = await operator.call(AgentsStats(agent="bob"), AgentsCounted)
+        assert [one.turns for one in counted.agents] == [1]
+
+        def full(_tx: Tx) -> bool:
+            raise Full("no space left")
+
+        monkeypatch.setattr(statistics, "harvest", full)
+        await fleet.send("bob")
+        await worker.close((await worker.opened()).id)
+        counted = await operator.call(AgentsStats(agent="bob"), AgentsCounted)
+        assert [one.turns for one in counted.agents] == [1]
 
 
 async def test_a_probe_writes_wakes_and_leaves_no_trace_in_the_account(home: Home) -> None:

@@ -8,6 +8,7 @@ from broker.services import agents, asks, credentials, reminders
 from broker.services.callers import Caller
 from tests.broker.services.refusals import refused
 from tests.fakes.office import OPERATOR_CALLER, FakeOffice, by_token
+from wire.agents import AgentsRestart
 from wire.asks import AsksAsk
 from wire.errors import Conflict, Invalid, Stale, Unknown
 from wire.reminders import RemindersAdd
@@ -240,3 +241,28 @@ def test_a_pause_survives_restarts_and_new_holders(office: FakeOffice, bob: Call
     successor = office.harness("bob")
     office.send(OWN, "bob")
     assert office.open(successor) is None
+
+
+# --- restart ----------------------------------------------------------------------------------------
+
+
+def test_a_restart_is_told_to_the_harness_that_holds_the_agent(office: FakeOffice, bob: Caller) -> None:
+    """Issue 4.9: it does the work; here nothing changes but the audit trail."""
+    before = agent(office, "bob")
+    request = AgentsRestart(key="k", agent="bob", now=True)
+    assert office.do(lambda tx: agents.restart(tx, OPERATOR_CALLER, request)).changed
+    assert office.pushed("agents_changed")[-1] == "bob"
+    assert agent(office, "bob") == before
+    assert office.row("SELECT action FROM audit ORDER BY id DESC LIMIT 1")["action"] == "agent.restarted"
+    assert bob.instance is not None
+
+
+def test_a_restart_of_whom_nobody_holds_is_refused(office: FakeOffice, bob: Caller) -> None:
+    """Ours: nobody would hear of it, and it is kept nowhere; a session of its own has no loop."""
+    office.connection_ended(bob)
+    office.session("alice")
+    for name in ("alice", "bob"):
+        request = AgentsRestart(key="k", agent=name)
+        refused(office, Conflict, lambda r=request: office.do(lambda tx: agents.restart(tx, OPERATOR_CALLER, r)))
+    request = AgentsRestart(key="k", agent="nobody")
+    refused(office, Unknown, lambda: office.do(lambda tx: agents.restart(tx, OPERATOR_CALLER, request)))

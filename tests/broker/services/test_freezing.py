@@ -226,7 +226,7 @@ def test_frozen_is_graver_than_paused(office: FakeOffice, bob: Caller, freeze: F
     freeze("bob")
 
     def word(reports: Reports | None = None) -> str:
-        (row,) = office.do(lambda tx: tx.all("agents.summaries", removed=1, name="bob"))
+        (row,) = office.do(lambda tx: tx.all("agents.summaries", removed=1, name="bob", day=None))
         return state_of(row, working=True, reports=reports or Reports())[0]
 
     assert word() == "frozen"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from broker.services import retention, views
+from broker.services import retention, statistics, views
 from broker.services.callers import Caller
 from tests.fakes.office import OPERATOR_CALLER, FakeOffice, by_token
 from wire.settings import RetentionSettings, Settings
@@ -212,6 +212,7 @@ def test_turns_are_kept_for_90_days(office: FakeOffice, bob: Caller) -> None:
     """DESIGN 5.19: 89, then 91; the newest of each agent stays, as its last turn."""
     for _ in range(3):
         handled(office, bob)
+    office.do(statistics.harvest)
     days(office, 89)
     sweep(office)
     assert len(office.rows("SELECT 1 FROM turns")) == 3

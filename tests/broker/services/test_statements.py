@@ -4,6 +4,8 @@ What is excepted, and why:
 - a question to an agent: a row, a letter, and a key that makes it repeatable: ten; a person's or a model's pace;
 - the split of an attended turn (ADR 0009) and with it an answer that settles: a person's pace, no harness does it;
 - carrying: it is a close and an open in one;
+- a timer that rings: a look for each of six kinds of things that may be due, and what one of them takes;
+- a close by which a budget comes near its end, or to it: notices, and an ask; two of a day;
 - a lapsed turn that comes back: it is leased again before it is resumed or closed;
 - the fifth failure, a removal, a takeover: rare, and they write notices, one for each sender;
 - the first held message of a storm: it writes a notice;
@@ -19,6 +21,8 @@ from broker.services import wakeups
 from broker.services.callers import Caller
 from tests.fakes import asks
 from tests.fakes.office import OPERATOR_CALLER, Call, FakeOffice, by_token
+from wire.settings import AgentSettings
+from wire.turns import Usage
 
 OWN = by_token("alice")
 MOST = 8
@@ -96,6 +100,19 @@ def test_the_other_acts_on_a_turn_cost_8_statements_at_most(office: FakeOffice, 
     assert cost(office, office.close.call(bob, office.opened(bob).id, "crashed")) <= MOST
 
 
+def test_a_close_that_says_what_it_cost_takes_two_more(office: FakeOffice, bob: Caller) -> None:
+    """[Z2] DESIGN 6: with and without a budget that is not near its end."""
+    for budget in (None, 1000):
+        office.add(f"spender-{budget or 0}", AgentSettings(daily_budget_tokens=budget))
+        spender = office.harness(f"spender-{budget or 0}")
+        office.send(OWN, spender.name)
+        plain = cost(office, office.close.call(spender, office.opened(spender).id, usage=Usage(notes_bytes=5)))
+        office.send(OWN, spender.name)
+        usage = Usage(input_tokens=5, cost_usd=0.5)
+        assert cost(office, office.close.call(spender, office.opened(spender).id, usage=usage)) == plain + 2 <= MOST
+    assert bob.epoch == 1
+
+
 def test_asking_and_answering_cost_8_statements_at_most(office: FakeOffice, bob: Caller, busy: str) -> None:
     """[H08] DESIGN 6: of the operator, of an agent (see above), a permission; an answer; a wait; twice."""
     assert cost(office, Call(office, asks.asking(office, bob, "operator", key="k"))) <= MOST
@@ -134,8 +151,8 @@ def test_attaching_and_what_is_due_cost_8_statements_at_most(office: FakeOffice,
     office.send(OWN, "bob")
     office.opened(bob)
     office.clock.advance(60_000)
-    assert cost(office, Call(office, wakeups.run_due)) <= MOST
-    assert cost(office, Call(office, wakeups.run_due)) <= 5  # one look for each kind of thing that may be due
+    assert cost(office, Call(office, wakeups.run_due)) <= 9
+    assert cost(office, Call(office, wakeups.run_due)) <= 6  # one look for each kind of thing that may be due
 
 
 def test_asking_for_what_is_due_is_one_statement(office: FakeOffice, bob: Caller) -> None:
@@ -175,6 +192,9 @@ RARE = {
     "reminders.clamp_clock", "reminders.shift_buckets",  # the same; over the agents
     "reminders.waiting", "reminders.failed",  # listings; over what waits
     "figures.deliveries", "figures.turn_lengths", "figures.asks",  # for `stats`, beside the writer
+    "statistics.lengths", "statistics.buckets",  # the same; over rows that an index found
+    "statistics.oldest",  # over an index, as far as turns are added up
+    "statistics.to_count",  # by its index over turns that are not counted: all of them are meant
     "finding.hits", "finding.snippets",  # by the full-text index, beside the writer
     "finding.root", "finding.thread",  # over the rows of their own recursion
     "freezing.names", "freezing.agents", "freezing.mark_agents",  # over the agents, where somebody freezes or thaws
@@ -184,6 +204,10 @@ RARE = {
 
 INDEXES = {
     "turns.ready": "deliveries_ready",
+    "statistics.to_count": "turns_to_count",
+    "statistics.received": "leases_by_turn",
+    "statistics.totals": "turn_statistics_by_agent",
+    "statistics.drop": "turn_statistics_by_age",
     "inbox.peek": "deliveries_ready",
     "agents.stalled": "deliveries_ready",
     "inbox.count_ready": "deliveries_ready",

@@ -87,3 +87,12 @@ def test_an_agents_name_is_never_a_state_of_another(office: FakeOffice) -> None:
     """DESIGN 5.11: reports are kept by agent."""
     office.harness("alice")
     assert word(office, "alice", reports=saying("failed", "bob")) == "idle"
+
+
+def test_an_end_is_told_of_what_is_shown_only(office: FakeOffice, bob: Caller) -> None:
+    """Issue 4.9: why it rests, and until when; what the harness said of another state tells nothing."""
+    assert bob.epoch == 1
+    reports = Reports({"bob": AgentsReport(state="parked", reason="quota", until_ms=5)})
+    assert reports.until("bob", "parked") == 5
+    assert reports.until("bob", "paused") is None
+    assert reports.until("alice", "parked") is None

@@ -7,6 +7,7 @@ from inline_snapshot import snapshot
 from tests.console.conftest import NOW_MS, Terminal
 from wire.office import FleetFigures
 from wire.reminders import ReminderCounts, RemindersCounted
+from wire.statistics import AgentsCounted
 
 FIGURES = FleetFigures(
     since_ms=NOW_MS,
@@ -27,8 +28,15 @@ COUNTED = RemindersCounted(
     since_ms=NOW_MS, agents=[ReminderCounts(agent="bob", delivered=7, attempts={"1": 6, "2": 1}, failed=1)]
 )
 
+NOBODY = AgentsCounted(since_ms=NOW_MS, until_ms=NOW_MS, bucket_ms=0, agents=[])
 
-def answer(terminal: Terminal, figures: FleetFigures = FIGURES, counted: RemindersCounted = COUNTED) -> list[Any]:
+
+def answer(
+    terminal: Terminal,
+    figures: FleetFigures = FIGURES,
+    counted: RemindersCounted = COUNTED,
+    agents: AgentsCounted = NOBODY,
+) -> list[Any]:
     """Let the broker answer with these."""
     asked: list[Any] = []
 
@@ -38,6 +46,7 @@ def answer(terminal: Terminal, figures: FleetFigures = FIGURES, counted: Reminde
 
     terminal.broker.answers["fleet.stats"] = stats
     terminal.broker.answers["reminders.stats"] = lambda _: counted
+    terminal.broker.answers["agents.stats"] = lambda _: agents
     return asked
 
 
@@ -61,6 +70,7 @@ async def test_stats_prints_its_stable_shape(terminal: Terminal) -> None:
             "database_bytes": 5000000,
             "wal_bytes": 900,
             "started_at": "2027-01-15T08:00:00.000Z",
+            "agents": [],
         }
     )
 

@@ -1,9 +1,11 @@
 """status and agent list: the fleet at one moment."""
 
+from typing import Any
+
 import pytest
 from inline_snapshot import snapshot
 
-from console.cli.status import account_line
+from console.cli.status import account_line, doing
 from tests.console.conftest import NOW_MS, Terminal
 from wire.agents import AgentsListed, AgentSummary, LastTurn
 from wire.fleet import Account, FleetState
@@ -20,6 +22,8 @@ MANAGER = AgentSummary(
     epoch=3,
     open_asks=2,
     last_turn=LastTurn(id="t4", state="open", outcome=None, opened_at_ms=NOW_MS - 5000, closed_at_ms=None),
+    tokens_today=123_456,
+    cost_usd_today=1.5,
 )
 BOB = AgentSummary(
     name="bob",
@@ -65,6 +69,7 @@ async def test_status_prints_its_stable_shape(terminal: Terminal) -> None:
             "origin": "file",
             "state": "working",
             "reason": "",
+            "until": None,
             "mail": {"ready": 2, "leased": 1, "held": 0, "dead": 0},
             "open_asks": 2,
             "last_turn": {
@@ -74,8 +79,8 @@ async def test_status_prints_its_stable_shape(terminal: Terminal) -> None:
                 "opened_at": "2027-01-15T07:59:55.000Z",
                 "closed_at": None,
             },
-            "tokens_today": None,
-            "cost_usd_today": None,
+            "tokens_today": 123456,
+            "cost_usd_today": 1.5,
             "attached": True,
             "epoch": 3,
         }
@@ -114,15 +119,42 @@ async def test_a_person_sees_an_aligned_table_and_the_account(terminal: Terminal
     assert result.stdout == snapshot("""\
 demo  up 3 min  broker 0.1.0, pid 42
 
-AGENT    ROLE     BACKEND   STATE    WAITING  IN TURN  HELD  DEAD  ASKS  LAST TURN
-manager  manager  scripted  working        2        1     -     -     2  t4 open for 5 s
-bob      agent    none      deaf           -        -     -     -     -  t2 rate limited 1 min ago  gone \\u{1b}[31mred
+AGENT    ROLE     BACKEND   STATE    WAITING  IN TURN  HELD  DEAD  ASKS                TODAY  LAST TURN                  NOW
+manager  manager  scripted  working        2        1     -     -     2  123.5k tokens $1.50  t4 open for 5 s            1 message
+bob      agent    none      deaf           -        -     -     -     -                    -  t2 rate limited 1 min ago  gone \\u{1b}[31mred
 
 ACCOUNT  accepted 10 · handled 5 · waiting 3 · dead 1 · held 0 · expired 0 · mailbox 1 · redelivered 1 · lost 0
 MAILBOX  1 unread for the operator  (queenpost inbox)
 ASKS     1 waits for your answer  (queenpost asks --to-me)
-""")
+""")  # noqa: E501
     assert "warning: the disk is nearly full" in result.stderr
+
+
+IN_MS = 240_000
+
+
+@pytest.mark.parametrize(
+    ("agent", "words"),
+    [
+        ({"state": "working", "leased": 1}, "1 message"),
+        ({"state": "working", "leased": 3, "reason": "uses Bash"}, "3 messages, uses Bash"),
+        ({"state": "waiting_permission", "reason": "a7: Bash git push"}, "a7: Bash git push"),
+        ({"state": "parked", "reason": "quota", "until_ms": NOW_MS + IN_MS}, "for 4 min more: quota"),
+        ({"state": "parked", "until_ms": NOW_MS + IN_MS}, "for 4 min more"),
+        ({"state": "paused", "reason": "finishes its turn first"}, "finishes its turn first"),
+        ({"state": "idle"}, ""),
+    ],
+)
+def test_what_an_agent_does_now_is_said(agent: dict[str, Any], words: str) -> None:
+    """Issue 4.9: on how much mail, with which tool; which ask; why it rests, and until when."""
+    assert doing(MANAGER.model_copy(update={"leased": 0, **agent}), NOW_MS, absolute=False) == words
+
+
+async def test_an_end_is_told_to_programs_in_full(terminal: Terminal) -> None:
+    """DESIGN 10: ISO in UTC."""
+    parked = MANAGER.model_copy(update={"state": "parked", "until_ms": NOW_MS})
+    terminal.broker.answers["fleet.status"] = lambda _: FLEET.model_copy(update={"agents": [parked]})
+    assert (await terminal.json("status"))["agents"][0]["until"] == "2027-01-15T08:00:00.000Z"
 
 
 async def test_times_in_full_on_demand(terminal: Terminal) -> None:

@@ -83,3 +83,18 @@ async def test_stopping_before_it_is_ready_stops_what_there_is() -> None:
     with anyio.fail_after(15):
         await supervise(program("broker", script(SLEEP)), program("harness", steady()), tell, stop)
     assert [one.program for one in news] == ["broker"]
+
+
+async def test_a_drained_harness_ends_the_fleet(tmp_path: Path) -> None:
+    """Issue 4.9: it ends by itself, then the broker is stopped."""
+    notes = tmp_path / "notes"
+    note = f"open({str(notes)!r}, 'a').write"
+    drains = f"signal.signal(signal.SIGUSR1, lambda *_: ({note}('harness drains\\n'), sys.exit(0)))\n{READY}{SLEEP}"
+    broker, harness = program("broker", noting("broker", notes)), program("harness", script(drains))
+    drain = anyio.Event()
+    news: list[News] = []
+    with anyio.fail_after(15):
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(supervise, broker, harness, news.append, anyio.Event(), drain)
+            drain.set()
+    assert notes.read_text().splitlines() == ["broker starts", "harness drains", "broker ends"]

@@ -106,3 +106,24 @@ def test_how_it_ended(code: int, words: str) -> None:
 def test_our_programs_do_not_look_for_modules_in_the_current_folder() -> None:
     """DESIGN 3: a user's project may contain `console/`."""
     assert python("broker", "--home", "x")[1:] == ["-P", "-m", "broker", "--home", "x"]
+
+
+DRAINS = script(f"signal.signal(signal.SIGUSR1, lambda *_: sys.exit(0))\n{READY}{SLEEP}")
+
+
+async def test_a_program_that_drained_is_not_started_again() -> None:
+    """Issue 4.9: its end is meant."""
+    news: list[News] = []
+    keeper = Keeper(Program("x", lambda _: DRAINS, 1, patience=QUICK), news.append)
+    with anyio.fail_after(15):
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(keeper.keep)
+            await keeper.drain()
+            tasks.cancel_scope.cancel()
+    assert happened(news) == ["started", "ready"]
+
+
+async def test_a_program_that_does_not_run_has_nothing_to_drain() -> None:
+    """Ours: between two starts, say."""
+    with anyio.fail_after(15):
+        await Keeper(Program("x", lambda _: DRAINS, 1), lambda _: None).drain()

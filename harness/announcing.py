@@ -1,6 +1,7 @@
 """Mail that comes during a turn is named at a tool boundary: how much there is, never what is in it (DESIGN 8)."""
 
 from harness.backends.protocol import RunningTurn
+from harness.open_turn import OpenTurn
 from harness.post import Post
 from harness.prompting import announcement
 from wire.errors import QueenpostError
@@ -11,12 +12,11 @@ log = get_logger("turn")
 
 
 class Announcer:
-    """Looks for mail when the model uses a tool, and names what came since it was named last."""
+    """Looks for mail when the model uses a tool, and names what came since the model heard of any."""
 
-    def __init__(self, post: Post, known: int) -> None:
+    def __init__(self, post: Post, turn: OpenTurn) -> None:
         self._post = post
-        self._known = known
-        """What the model knows to be waiting."""
+        self._turn = turn
         self._looking = False
 
     async def at_tool(self, program: RunningTurn) -> None:
@@ -26,7 +26,7 @@ class Announcer:
         self._looking = True
         try:
             peeked = await self._post.call(InboxPeek(max=1), InboxPeeked)
-            known, self._known = self._known, peeked.waiting
+            known, self._turn.told_waiting = self._turn.told_waiting, peeked.waiting
             if peeked.waiting > known and await program.nudge(announcement(peeked.waiting)):
                 log.info("mail_announced", waiting=peeked.waiting)
         except QueenpostError as exc:

@@ -48,7 +48,7 @@ class HarnessSettings:
 
 
 def serve(settings: HarnessSettings, *, checkpoint: Checkpoint = go_on) -> int:
-    """Host the agents until SIGTERM or SIGINT; gives the exit code."""
+    """Host the agents until SIGTERM or SIGINT, or SIGUSR1 and the end of the turns that run; gives the exit code."""
     logs.configure(_program(settings.names), folder=settings.home.logs, console=sys.stderr, env=settings.env)
     return anyio.run(partial(run, settings, checkpoint=checkpoint))
 
@@ -93,21 +93,24 @@ async def _host(settings: HarnessSettings, checkpoint: Checkpoint, say: Callable
 
 async def _serve_tools(fleet: Fleet, app: App, say: Callable[[str], None]) -> int:
     """Serve the tools for longer than the agents: a turn that is being stopped may still finish a call."""
-    stop, tools_stop = anyio.Event(), anyio.Event()
+    stop, drain, tools_stop = anyio.Event(), anyio.Event(), anyio.Event()
     code = 1
     async with anyio.create_task_group() as signals:
-        await signals.start(_watch_signals, stop)
+        await signals.start(_watch_signals, stop, drain)
         async with anyio.create_task_group() as tools:
             await tools.start(serve_mcp, app, tools_stop)
-            code = await _serve_agents(fleet, app, stop, say)
+            code = await _serve_agents(fleet, app, stop, drain, say)
             tools_stop.set()
             tools.cancel_scope.deadline = anyio.current_time() + TOOLS_STOP_S
         signals.cancel_scope.cancel()
     return code
 
 
-async def _serve_agents(fleet: Fleet, app: App, stop: anyio.Event, say: Callable[[str], None]) -> int:
+async def _serve_agents(
+    fleet: Fleet, app: App, stop: anyio.Event, drain: anyio.Event, say: Callable[[str], None]
+) -> int:
     async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_drain, fleet, drain, stop)
         tasks.start_soon(_announce, tasks, fleet, app, stop, say)
         await stop.wait()
         await fleet.stop()
@@ -126,12 +129,25 @@ async def _announce(tasks: TaskGroup, fleet: Fleet, app: App, stop: anyio.Event,
     say(json.dumps(ready))
 
 
-async def _watch_signals(stop: anyio.Event, *, task_status: TaskStatus[None]) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+async def _drain(fleet: Fleet, drain: anyio.Event, stop: anyio.Event) -> None:
+    """Stop, when wanted, behind the turns that run."""
+    await drain.wait()
+    await fleet.drain()
+    log.info("drained")
+    stop.set()
+
+
+async def _watch_signals(stop: anyio.Event, drain: anyio.Event, *, task_status: TaskStatus[None]) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGUSR1) as signals:
         task_status.started()
         async for number in signals:
-            log.info("stopping", signal=signal.Signals(number).name)
-            stop.set()
+            name = signal.Signals(number).name
+            if number == signal.SIGUSR1:
+                log.info("draining", signal=name)
+                drain.set()
+            else:
+                log.info("stopping", signal=name)
+                stop.set()
 
 
 def _url(app: App) -> str:

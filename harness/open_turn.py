@@ -50,6 +50,8 @@ class OpenTurn:
         self._writing_s = writing_s
         self._known = {mail.id for mail in turn.mail}
         """Leased to the turn and known to us. The broker may know of more: see `reconcile`."""
+        self.told_waiting = turn.waiting
+        """How much waiting mail the model has heard of."""
         self._on_its_way: set[str] = set()
         """Taken by a recv whose result is not yet written."""
         self._changed = anyio.Event()
@@ -97,6 +99,7 @@ class OpenTurn:
         ids = {mail.id for mail in taken.mail}
         self._known |= ids
         self._on_its_way |= ids
+        self.told_waiting = taken.waiting
         over = not taken.mail and (taken.exhausted or not self._parked_left_s)
         note = nothing_more() if over else None
         return Received(taken.mail, taken.waiting, turn=self.id, peek=False, note=note)

@@ -1,5 +1,7 @@
 """A tool call that nothing allows yet becomes a durable ask: whoever answers it lets the turn go on (DESIGN 8)."""
 
+import anyio
+
 from harness.backends.protocol import Permission, Permitted
 from harness.post import Post
 from harness.reporting import Reporter
@@ -10,6 +12,8 @@ from wire.logs import get_logger
 from wire.settings import Permissions
 
 QUESTION_CHARACTERS = 6000
+SAYING_S = 1.0
+"""How long a prompt that was withdrawn may take to say that nothing is waited for any more."""
 
 log = get_logger("turn")
 
@@ -53,11 +57,14 @@ class PermissionDesk:
                     return waited.ask
         finally:
             self._open.remove(words)
-            if not self._open:
-                await self._reporter.say("working")
+            with anyio.move_on_after(SAYING_S, shield=True):  # the program may withdraw its prompt and go on
+                await self._say()
 
     async def _say(self) -> None:
-        await self._reporter.say("waiting_permission", self._open[0])
+        if self._open:
+            await self._reporter.say("waiting_permission", self._open[0])
+        else:
+            await self._reporter.say("working")
 
 
 def question_of(permission: Permission) -> str:

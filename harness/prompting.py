@@ -15,10 +15,19 @@ MAX_ROLE_PROMPT_BYTES = 64 * 1024
 
 def compose(turn: Turn, who: AgentsWho, *, state: Path, role_prompt: str = "") -> str:
     """Write the prompt that wakes an agent. The boundary is drawn here, after the mail was leased."""
-    boundary = draw_boundary(turn.mail, turn.open_asks)
+    return render("turns/wake.md.j2", standing=standing(who, state=state, role_prompt=role_prompt), **_mail(turn))
+
+
+def compose_next(turn: Turn) -> str:
+    """Write the prompt of a further turn of a session whose model has read who it is."""
+    return render("turns/next.md.j2", **_mail(turn))
+
+
+def standing(who: AgentsWho, *, state: Path, role_prompt: str = "") -> str:
+    """Write what an agent is told whatever its mail is: who it is, how it works, what of its own is open."""
     others = [peer.name for peer in who.roster if peer.name not in {who.name, who.manager}]
     return render(
-        "turns/wake.md.j2",
+        "turns/standing.md.j2",
         name=who.name,
         role=who.role,
         fleet=who.fleet,
@@ -27,24 +36,20 @@ def compose(turn: Turn, who: AgentsWho, *, state: Path, role_prompt: str = "") -
         more_others=max(len(others) - NAMES_SHOWN, 0),
         how=_how(who),
         state=state,
+        asked=who.asked,
+        reminders=who.reminders,
         role_prompt=role_prompt.strip(),
-        messages=[render_mail(mail, boundary) for mail in turn.mail],
-        boundary=boundary,
-        open_asks=render_open_asks(turn.open_asks, boundary),
-        waiting=turn.waiting,
     )
 
 
-def compose_next(turn: Turn) -> str:
-    """Write the prompt of a further turn of a session whose model has read who it is."""
+def _mail(turn: Turn) -> dict[str, object]:
     boundary = draw_boundary(turn.mail, turn.open_asks)
-    return render(
-        "turns/next.md.j2",
-        messages=[render_mail(mail, boundary) for mail in turn.mail],
-        boundary=boundary,
-        open_asks=render_open_asks(turn.open_asks, boundary),
-        waiting=turn.waiting,
-    )
+    return {
+        "messages": [render_mail(mail, boundary) for mail in turn.mail],
+        "boundary": boundary,
+        "open_asks": render_open_asks(turn.open_asks, boundary),
+        "waiting": turn.waiting,
+    }
 
 
 def announcement(waiting: int) -> str:

@@ -7,6 +7,7 @@ from wire.logs import get_logger
 
 PATIENCE_S = 5.0
 REASON_CHARACTERS = 480
+TOOL_CHARACTERS = 80
 
 log = get_logger("harness")
 
@@ -29,6 +30,11 @@ class Reporter:
         if report != self._last:
             self._last = report
             await self._tell(self._post)
+
+    async def uses(self, tool: str) -> None:
+        """Report what the agent works with now; while it waits for something, that is what counts."""
+        if self.state == "working":
+            await self.say("working", f"uses {' '.join(tool.split())[:TOOL_CHARACTERS]}")
 
     async def again(self, counter: Counter) -> None:
         """Report the last state on a new link: the broker keeps it in memory only."""

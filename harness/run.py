@@ -3,10 +3,11 @@
 It closes nothing: what the ending means for the mail is the broker's decision, when the loop closes the turn.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import anyio
 
@@ -30,6 +31,7 @@ from harness.checkpoints import Checkpoint, go_on
 from harness.lease import Lease
 from harness.prompting import finish_now
 from harness.silence import INTERRUPTED_AT, KILLED_AT, TOLD_AT, Silence, Step
+from harness.tally import Tally
 from harness.transcript import Transcript
 from harness.turn_file import noted
 from harness.workspace import Workspace
@@ -40,6 +42,9 @@ REASON_CHARACTERS = 1500
 
 Admission = Callable[[], AbstractAsyncContextManager[None]]
 """Entered before the program is started: it may take a while, or raise that it must not be."""
+
+AtTool = Callable[[str], Coroutine[Any, Any, None]]
+"""Told of each tool that the model uses, by its name."""
 
 log = get_logger("turn")
 
@@ -80,6 +85,7 @@ class Run:
         permit: Permit = deny,
         announcer: Announcer | None = None,
         admission: Admission = nullcontext,
+        at_tool: AtTool | None = None,
         checkpoint: Checkpoint = go_on,
     ) -> None:
         self._turn = turn
@@ -87,11 +93,13 @@ class Run:
         self._lease = lease
         self._workspace = workspace
         self._silence = Silence(silence_s)
+        self._tally = Tally(workspace.state)
         self._secrets = secrets
         self._now_ms = now_ms
         self._permit = permit
         self._announcer = announcer
         self._admission = admission
+        self._at_tool = at_tool
         self._checkpoint = checkpoint
         self._scope = anyio.CancelScope()
         self._verdict: Ended | None = None
@@ -109,11 +117,13 @@ class Run:
             with self._scope:
                 if self._verdict is None:
                     await self._run(TurnRequest(self._turn.id, prompt, self._ask), transcript)
+            ended = self._ending()
             ending = replace(
-                self._ending(),
+                ended,
                 last_words=transcript.last_words,
                 output_bytes=transcript.seen_bytes,
                 seconds=anyio.current_time() - started,
+                usage=self._tally.usage(ended.usage),
             )
         if transcript.problem:
             log.warning("transcript_not_whole", reason=transcript.problem)
@@ -163,10 +173,13 @@ class Run:
                 await self._take_in(event, transcript)
                 if isinstance(event, ToolUse) and self._announcer is not None:
                     tasks.start_soon(self._announcer.at_tool, program)
+                if isinstance(event, ToolUse) and self._at_tool is not None:
+                    tasks.start_soon(self._at_tool, event.name)
             tasks.cancel_scope.cancel()
 
     async def _take_in(self, event: Event, transcript: Transcript) -> None:
-        self._silence.heard()
+        if not isinstance(event, Output) or event.alive:
+            self._silence.heard()
         match event:
             case Output(data, stream):
                 transcript.write(data, stream)
@@ -175,8 +188,8 @@ class Run:
                 await self._checkpoint("begun")
             case Ended():
                 self._verdict = self._verdict or event
-            case ToolUse():
-                pass
+            case ToolUse(name):
+                self._tally.used(name)
 
     async def _ask(self, permission: Permission) -> Permitted:
         with self._silence.held():

@@ -14,17 +14,17 @@ from harness.accounts import Account
 from harness.announcing import Announcer
 from harness.backends.protocol import Backend, NotStartedError, Permit, deny
 from harness.checkpoints import Checkpoint, go_on
+from harness.composing import Composer
 from harness.crashes import Crashes
 from harness.desk import HarnessDesk
 from harness.freezing import Freezing
 from harness.lease import Lease
 from harness.open_turn import OpenTurn
 from harness.post import Post
-from harness.prompting import compose, compose_next, read_role_prompt
 from harness.reporting import Reporter
 from harness.run import Ending, Run
 from harness.workspace import Workspace
-from wire.agents import AgentsWho, AgentsWhoami, Reported
+from wire.agents import Reported
 from wire.clock import Clock
 from wire.errors import Closed, Stale, Unknown
 from wire.logs import bind, get_logger
@@ -142,11 +142,8 @@ class TurnLoop:
         await self.hosted.reporter.say("working")
         if turn.carried and self.hosted.backend.resident:
             return None
-        who = await self.hosted.post.insist(AgentsWhoami(), AgentsWho)
-        if self.hosted.backend.remembers:
-            prompt = compose_next(turn)
-        else:
-            prompt = compose(turn, who, state=self.hosted.workspace.state, role_prompt=self._role_prompt())
+        composer = Composer(self.hosted.post, self.hosted.workspace, self.hosted.settings.prompt)
+        prompt = await composer.write(turn, remembers=self.hosted.backend.remembers)
         await self.hosted.checkpoint("composed")
         return prompt
 
@@ -163,8 +160,9 @@ class TurnLoop:
             secrets=hosted.secrets(),
             now_ms=hosted.clock.wall_ms,
             permit=hosted.permit,
-            announcer=Announcer(hosted.post, turn.waiting),
+            announcer=Announcer(hosted.post, open_turn),
             admission=self._admission,
+            at_tool=hosted.reporter.uses,
             checkpoint=hosted.checkpoint,
         )
         if self._verdict is not None:
@@ -240,13 +238,6 @@ class TurnLoop:
                 await self.hosted.sleep(seconds)
         self.resting = False
 
-    def _role_prompt(self) -> str:
-        prompt = self.hosted.settings.prompt
-        try:
-            return read_role_prompt(self.hosted.workspace.resolve(prompt) if prompt else None)
-        except (OSError, ValueError) as exc:
-            raise NotStartedError("missing_program", f"the role prompt cannot be read: {exc}") from exc
-
     # --- from outside -------------------------------------------------------------------------------
 
     def wake(self) -> None:
@@ -262,6 +253,10 @@ class TurnLoop:
     def stop(self) -> None:
         """End the loop and the program that runs; its turn is closed as stopped."""
         self._end(lambda run: run.stop("stopped", "the harness is stopping"))
+
+    def restart(self) -> None:
+        """End the loop and the program that runs; its turn is closed as interrupted, and its mail goes back."""
+        self._end(lambda run: run.stop("interrupted", "the operator restarted the agent"))
 
     def lose(self, reason: str) -> None:
         """End the loop and the program that runs: the turn is not ours any more."""
@@ -288,5 +283,7 @@ def _why(ending: Ending) -> str:
     """Say why a turn ended, with the program's last words where it failed."""
     if ending.outcome == "completed":
         return ending.reason
-    words = f"; last words: {ending.last_words}" if ending.last_words else ""
+    # Lines that end so are events in JSON, of a program that has given its reason in one of them.
+    last = "\n".join(line for line in ending.last_words.splitlines() if not line.endswith("}"))
+    words = f"; last words: {last}" if last else ""
     return f"{ending.outcome}: {ending.reason}{words}"[:1900]

@@ -25,7 +25,7 @@ class Workspace:
     @property
     def transcripts(self) -> Path:
         """One file a turn, the newest ones only."""
-        return self.home.agent_harness(self.agent) / "transcripts"
+        return self.home.agent_transcripts(self.agent)
 
     @property
     def turn_file(self) -> Path:
@@ -36,6 +36,11 @@ class Workspace:
     def programs(self) -> Path:
         """What we write for the program that plays the model: its list of MCP servers, a configuration of its own."""
         return self.home.agent_harness(self.agent) / "programs"
+
+    @property
+    def prompt_file(self) -> Path:
+        """What the agent was told last in the first prompt of a session, without its mail."""
+        return self.home.agent_harness(self.agent) / "prompt.md"
 
     @property
     def session_file(self) -> Path:

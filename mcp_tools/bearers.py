@@ -4,6 +4,8 @@ import hashlib
 import hmac
 import secrets
 
+import anyio
+
 from mcp_tools.desk import Desk
 
 
@@ -12,6 +14,7 @@ class Bearers:
 
     def __init__(self) -> None:
         self._desks: dict[str, tuple[bytes, Desk]] = {}
+        self._expected: dict[str, anyio.Event] = {}
 
     def issue(self, desk: Desk) -> str:
         """Make the token of an agent; an earlier one of the same agent is void from now on."""
@@ -23,6 +26,10 @@ class Bearers:
         """Void the token of an agent."""
         self._desks.pop(agent, None)
 
+    def expect(self, agent: str) -> anyio.Event:
+        """Give an event that the next request of an agent sets: its program has attached the tools."""
+        return self._expected.setdefault(agent, anyio.Event())
+
     def __call__(self, token: str) -> Desk | None:
         """Find the desk of a token, comparing with every one in constant time."""
         digest = _digest(token)
@@ -30,6 +37,8 @@ class Bearers:
         for known, desk in self._desks.values():
             if hmac.compare_digest(known, digest):
                 found = desk
+        if found is not None and (expected := self._expected.pop(found.agent, None)) is not None:
+            expected.set()
         return found
 
 

@@ -57,7 +57,7 @@ async def ask_version(launch: Launch, oldest: tuple[int, ...], *, within_s: floa
         return Probe(None, f"{program} does not say its version within {within_s:g} s")
     if answer.ended.outcome != "completed":
         words = _shown(answer.stderr or answer.stdout)
-        return Probe(None, f"{program} does not say its version: it {answer.ended.reason} {words}".strip())
+        return Probe(None, f"{program} does not say its version: it {_was(answer.ended.reason)} {words}".strip())
     found = re.search(r"\d+(\.\d+)+", answer.stdout)
     if found is None:
         return Probe(None, f"the version of {program} cannot be read from {_shown(answer.stdout)!r}")
@@ -69,3 +69,7 @@ async def ask_version(launch: Launch, oldest: tuple[int, ...], *, within_s: floa
 
 def _shown(text: str) -> str:
     return " ".join(text.split())[:SHOWN_CHARACTERS]
+
+
+def _was(reason: str) -> str:
+    return f"was {reason}" if reason.startswith("killed") else reason

@@ -1,7 +1,11 @@
 """Which backend an agent's settings ask for."""
 
 from harness.backends.claude.backend import ClaudeBackend
+from harness.backends.codex.backend import CodexBackend
+from harness.backends.codex.exec import CodexExecBackend, fits
 from harness.backends.command import CommandBackend
+from harness.backends.gemini.backend import GeminiBackend
+from harness.backends.opencode.backend import OpencodeBackend
 from harness.backends.protocol import Backend
 from harness.backends.scripted import ScriptedBackend
 from harness.backends.seat import Seat
@@ -16,5 +20,11 @@ def backend_for(seat: Seat) -> Backend | None:
             return ScriptedBackend(seat)
         case "claude":
             return ClaudeBackend(seat)
+        case "codex":
+            return CodexExecBackend(seat) if fits(seat.settings) else CodexBackend(seat)
+        case "gemini":
+            return GeminiBackend(seat)
+        case "opencode":
+            return OpencodeBackend(seat)
         case "none":
             return None

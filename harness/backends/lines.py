@@ -11,8 +11,10 @@ MOST_BYTES = 32 * 1024 * 1024
 class Lines:
     """One stream, cut into the objects that stand on its lines."""
 
-    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, most_bytes: int = MOST_BYTES, prefix: bytes = b"") -> None:
+        """`prefix`: what may stand before each object, such as `data:` of server-sent events."""
         self._most_bytes = most_bytes
+        self._prefix = prefix
         self._parts: list[bytes] = []
         self._size = 0
         self.passed_over = 0
@@ -34,7 +36,7 @@ class Lines:
             self._parts.clear()  # its rest is counted, not kept
 
     def _take(self) -> Iterator[dict[str, Any]]:
-        line, too_long = b"".join(self._parts).strip(), self._size > self._most_bytes
+        line, too_long = b"".join(self._parts).removeprefix(self._prefix).strip(), self._size > self._most_bytes
         self._parts.clear()
         self._size = 0
         if not line and not too_long:

@@ -70,6 +70,8 @@ class Output:
 
     data: bytes
     stream: Stream
+    alive: bool = True
+    """False: it only confirms that it heard us, and says nothing of the turn; a silent turn stays silent with it."""
 
 
 @dataclass(frozen=True, slots=True)

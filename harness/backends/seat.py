@@ -1,9 +1,12 @@
 """What a backend needs to know of the agent whose program it runs."""
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import anyio
 
 from harness.backends.environment import environment, read_env_file
 from harness.backends.login import KEYS, Login, login_of
@@ -14,6 +17,13 @@ from wire.settings import AccountSettings, AgentSettings
 
 SHORTEST_SECRET = 8
 """Shorter values of an `env_file` are words like `true`: masking them would spoil transcripts."""
+
+
+def attached_already() -> anyio.Event:
+    """Expect nothing: there is nobody who could see a program attach our MCP server."""
+    seen = anyio.Event()
+    seen.set()
+    return seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +38,8 @@ class Seat:
     account: AccountSettings | None = None
     """What the file says of its account, if it does."""
     grace_s: float = GRACE_S
+    attached: Callable[[], anyio.Event] = attached_already
+    """Gives an event that the program's next request to our MCP server sets; for programs that do not say it."""
 
     @property
     def cwd(self) -> Path:

@@ -27,6 +27,7 @@ class Fleet:
         self._house = house
         self._names = tuple(names)
         self._tasks: TaskGroup
+        self._draining = False
         self.nobody = False
         """Agents were named, and every one of them was refused."""
 
@@ -52,6 +53,14 @@ class Fleet:
                 self.nobody = bool(self._names) and not self.hosted
                 task_status.started()
 
+    async def drain(self) -> None:
+        """Let the turns that run come to their ends, and open none; returns when none runs."""
+        self._draining = True
+        for keeper in self.keepers.values():
+            keeper.drain()
+        for keeper in self.keepers.values():
+            await keeper.drained.wait()
+
     async def stop(self) -> None:
         """End every program, close every turn, detach every agent; gives up after `STOP_S`."""
         for keeper in self.keepers.values():
@@ -73,7 +82,7 @@ class Fleet:
             listed = await patiently(lambda: self._house.client.call(AgentsList(), AgentsListed))
             names = tuple(agent.name for agent in listed.agents if agent.backend != "none")
         for name in names:
-            if name not in self.keepers:
+            if name not in self.keepers and not self._draining:
                 self.keepers[name] = Keeper(name, self._house)
                 self._tasks.start_soon(self.keepers[name].run, name=f"keeper of {name}")
 
@@ -94,9 +103,7 @@ class Fleet:
         keeper = self.keepers.get(push.agent or "")
         match push.event:
             case "agents_changed":
-                await self._host_all()
-                if keeper is not None:
-                    await keeper.refresh()
+                await self._heed_change(push, keeper)
             case "gap":
                 await self._host_all()
                 for every in list(self.keepers.values()):
@@ -112,3 +119,11 @@ class Fleet:
                     keeper.restart_loop()
             case _:
                 pass
+
+    async def _heed_change(self, push: Push, keeper: Keeper | None) -> None:
+        if push.data.get("change") != "restart":
+            await self._host_all()
+            if keeper is not None:
+                await keeper.refresh()
+        elif keeper is not None and push.data.get("instance") == self._house.instance:
+            keeper.restart(now=push.data.get("now") is True, fresh=push.data.get("fresh") is True)

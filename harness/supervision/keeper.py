@@ -1,8 +1,14 @@
-"""One agent's keeper: attaches it, runs its loop, starts the loop again, and knows when to leave it alone."""
+"""One agent's keeper: attaches it, runs its loop, starts the loop again, and knows when to leave it alone.
+
+Long because whatever happens to one agent from outside has to find the same few states, in one place.
+"""
+
+from functools import partial
 
 import anyio
 
 from harness.accounts import Account
+from harness.backends import session_file
 from harness.backends.protocol import NotStartedError
 from harness.backends.seat import Seat
 from harness.desk import HarnessDesk
@@ -27,6 +33,8 @@ REFUSED_RETRY_S = 30.0
 
 DETACH_S = 2.0
 
+DRAINING = "the harness stops when the turns that run have ended"
+
 log = get_logger("harness")
 
 
@@ -43,6 +51,8 @@ class Keeper:
         """It was attached or refused for the first time."""
         self.done = anyio.Event()
         """It is detached and nothing of it runs any more."""
+        self.drained = anyio.Event()
+        """No turn of it runs, and none opens any more."""
         self._house = house
         self._workspace = Workspace(house.home, agent)
         self._post = Post(house.client, agent)
@@ -58,6 +68,9 @@ class Keeper:
         self._why: str | None = None
         """What was said last about why it is not held."""
         self._stopping = False
+        self._draining = False
+        self._fresh = False
+        """The next program begins a new session."""
         self._has_news = False
         self._news = anyio.Event()
         """Set and replaced when the agent may have changed; `_has_news` keeps what nobody waited for."""
@@ -72,7 +85,7 @@ class Keeper:
         with bind(agent=self.agent):
             while not self._stopping:
                 try:
-                    await self._live()
+                    await (self._stay_down() if self._draining else self._live())
                 except Exception:
                     # The outermost handler of one agent; the next loop is given the turn that was open.
                     log.exception("loop_crashed")
@@ -123,6 +136,9 @@ class Keeper:
 
     async def _serve(self, attached: AgentsAttached) -> None:
         self._settings, self._account = attached.settings, attached.account
+        if self._fresh:
+            session_file.forget(self._workspace.session_file)
+            self._fresh = False
         desk = HarnessDesk(self._post, attached.role)
         token = self._house.bearers.issue(desk)
         try:
@@ -134,7 +150,8 @@ class Keeper:
             self._house.bearers.revoke(self.agent)
 
     async def _loop_for(self, attached: AgentsAttached, desk: HarnessDesk, token: str) -> TurnLoop | None:
-        seat = Seat(self._workspace, attached.settings, self._house.mcp_url(), token, attached.account)
+        expect = partial(self._house.bearers.expect, self.agent)
+        seat = Seat(self._workspace, attached.settings, self._house.mcp_url(), token, attached.account, attached=expect)
         backend = self._house.choose(seat)
         if backend is None:
             await self._detach()
@@ -176,7 +193,7 @@ class Keeper:
         self._loop, self._desk, self._fenced = loop, desk, None
         try:
             with anyio.CancelScope() as self._loop_scope:
-                if not self._stopping:
+                if not (self._stopping or self._draining):
                     await loop.run()
                     self._restarts.reset()
         except Stale as exc:
@@ -193,6 +210,14 @@ class Keeper:
         with anyio.move_on_after(seconds):
             if not self._has_news and not self._stopping:
                 await self._news.wait()
+
+    async def _stay_down(self) -> None:
+        """Be attached and open no turn. It is said why: nobody shall be alarmed about mail that waits."""
+        self._has_news = False
+        if self.held:
+            await self._reporter.say("parked", DRAINING)
+        self.drained.set()
+        await self._pause(None)
 
     async def _detach(self) -> None:
         if self.held:
@@ -269,11 +294,31 @@ class Keeper:
         if self._loop is not None:
             self._loop.freeze()
 
+    def restart(self, *, now: bool, fresh: bool) -> None:
+        """The operator wants the program anew: behind the turn that runs, or in the middle of it.
+
+        `fresh`: with a new session; else it goes on with the one it has.
+        """
+        log.info("restart_wanted", agent=self.agent, now=now, fresh=fresh, turn=self.turn)
+        self._fresh = self._fresh or fresh
+        if self._loop is not None and now:
+            self._loop.restart()
+        elif self._loop is not None:
+            self._loop.leave()
+        self.tell()
+
     def restart_loop(self) -> None:
         """The broker sees mail and nobody waiting for it: the loop is stuck, unless it said that it rests."""
         if self._loop is not None and not self._loop.resting:
             log.warning("loop_restarted", agent=self.agent)
             self._loop_scope.cancel()
+
+    def drain(self) -> None:
+        """Open no further turn; the one that runs goes on. `drained` tells when there is none."""
+        self._draining = True
+        if self._loop is not None:
+            self._loop.leave()
+        self.tell()
 
     def stop(self) -> None:
         """End the agent's program and detach; `done` tells when that has happened."""

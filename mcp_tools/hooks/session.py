@@ -37,6 +37,9 @@ MAX_BYTES = 4 * 1024 * 1024
 ANCESTORS = 3
 """How far above a hook its client is: a shell, perhaps one more."""
 
+HOSTED = "QUEENPOST_MCP_TOKEN"
+"""Set in programs that a harness runs: one that works in the same folder reads the same hooks, and is another agent."""
+
 SERVER = "mcp__queenpost__"
 """How the names of our tools begin. recv says by itself what still waits."""
 
@@ -95,7 +98,7 @@ def main(arguments: list[str]) -> None:
     deadline = time.monotonic() + WITHIN_S
     moment, agent, home = arguments
     heard = _heard()
-    if _is_of_another_window(home, agent):
+    if HOSTED in os.environ or _is_of_another_window(home, agent):
         return
     _show_life(home, agent)
     said = MOMENTS[moment](Line(home, agent, deadline), agent, home, heard)

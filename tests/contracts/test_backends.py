@@ -145,6 +145,7 @@ async def test_each_turn_is_a_new_program(play_code: MakeBackend) -> None:
     [
         AgentSettings(backend="command", command=["no-such-program"]),
         AgentSettings(backend="scripted", script="no-such"),
+        AgentSettings(backend="opencode", command=["no-such-program"]),
     ],
 )
 async def test_what_is_not_there_is_said_twice(tmp_path: Path, settings: AgentSettings) -> None:

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from harness.backends.protocol import Began, Ended, Event, NotStartedError, Output, Probe, TurnRequest
+from harness.backends.protocol import Began, Ended, Event, NotStartedError, Output, Probe, ToolUse, TurnRequest
 from wire.turns import Outcome
 
 
@@ -30,6 +30,14 @@ class FakeProgram:
         """Write a first line."""
         self._send.send_nowait(Began())
         self._send.send_nowait(Output(data, "stdout"))
+
+    def uses(self, tool: str) -> None:
+        """Let the model use a tool."""
+        self._send.send_nowait(ToolUse(tool))
+
+    def confirms(self) -> None:
+        """Say that it heard us, and no more."""
+        self._send.send_nowait(Output(b"heard\n", "stdout", alive=False))
 
     def ends(self, outcome: Outcome = "completed", reason: str = "", *unseen: str) -> None:
         """Come to an end."""

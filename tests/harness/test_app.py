@@ -132,3 +132,21 @@ def test_a_wrong_option_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> 
         main(["--nosuch"])
     assert caught.value.code == 2
     assert "usage: queenpost harness" in capsys.readouterr().err
+
+
+async def test_it_drains_on_sigusr1(broker: LocalBroker) -> None:
+    """Issue 4.9: with nothing to wait for, it ends as on SIGTERM."""
+    await broker.add("alice", backend="scripted", script="echo")
+    codes: list[int] = []
+    ready = anyio.Event()
+
+    def say(_: str) -> None:
+        ready.set()
+
+    with anyio.fail_after(15):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run_into, codes, HarnessSettings(broker.home), say)
+            await ready.wait()
+            os.kill(os.getpid(), signal.SIGUSR1)
+        assert codes == [0]
+        assert not (await broker.agent("alice")).attached

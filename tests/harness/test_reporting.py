@@ -33,3 +33,22 @@ async def test_a_long_reason_keeps_its_end(office: PostOffice) -> None:
     await office.call(AgentsAttach(agent="alice", instance="of-the-test"), AgentsAttached)
     await Reporter(Post(office, "alice")).say("failed", "x" * 5000 + " no space left")
     assert box.reports[0].reason.endswith(" no space left")
+
+
+async def test_the_tool_is_told_while_it_works(office: PostOffice) -> None:
+    """Issue 4.9: the last one, in a few words; who waits for a permission waits."""
+    box = office.add("alice")
+    await office.call(AgentsAttach(agent="alice", instance="of-the-test"), AgentsAttached)
+    reporter = Reporter(Post(office, "alice"))
+    await reporter.say("idle")
+    await reporter.uses("Bash")
+    await reporter.say("working")
+    for tool in ("Bash", "Bash", "Re\nad" * 100):
+        await reporter.uses(tool)
+    await reporter.say("waiting_permission", "a1: Bash")
+    await reporter.uses("Read")
+    said = [(report.state, report.reason[:11], len(report.reason)) for report in box.reports]
+    assert said == [
+        ("idle", "", 0), ("working", "", 0), ("working", "uses Bash", 9), ("working", "uses Re adR", 85),
+        ("waiting_permission", "a1: Bash", 8),
+    ]  # fmt: skip

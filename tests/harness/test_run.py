@@ -79,6 +79,24 @@ async def test_the_turn_file_lives_as_long_as_the_program(show: Show) -> None:
     assert not path.exists()
 
 
+async def test_a_program_that_only_confirms_is_silent(stage: Stage) -> None:
+    """[H38] It hears us, and the model says nothing: it is told once, and interrupted all the same."""
+    show = await show_for(stage, silence_s=0.1)
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(show)
+            program = await program_of(show)
+            program.begins()
+            while not program.told:
+                await anyio.lowlevel.checkpoint()
+            program.confirms()
+            await program.interrupted.wait()
+            program.ends("interrupted")
+            assert len(program.told) == 1
+    assert show.ending
+    assert show.ending.outcome == "hung"
+
+
 async def test_a_silent_program_is_told_interrupted_and_killed(stage: Stage) -> None:
     """Ours: DESIGN 5.6; it ends as hung, which counts if it had begun."""
     show = await show_for(stage, silence_s=0.1)

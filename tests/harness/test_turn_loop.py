@@ -79,6 +79,18 @@ async def test_the_reason_of_a_crash_holds_the_last_words(stage: Stage) -> None:
     assert "exited with status 1; last words: Traceback: no such colour" in stage.box.closes[0].reason
 
 
+async def test_events_in_json_are_no_words_for_people(stage: Stage) -> None:
+    """Ours: a program that speaks in events has given its reason; a line on stderr is shown beside it."""
+    stage.office.put("alice")
+    with anyio.fail_after(10):
+        async with stage.running():
+            program = await stage.backend.next_program()
+            program.begins(b'{"type": "assistant"}\nno such flag\n{"type": "result", "is_error": true}\n')
+            program.ends("crashed", "it was refused")
+            await stage.office.until(lambda: stage.box.closes)
+    assert stage.box.closes[0].reason == "crashed: it was refused; last words: no such flag"
+
+
 @pytest.mark.parametrize("outcome", ["rate_limited", "overloaded", "auth", "offline", "mcp_missing", "crashed"])
 async def test_an_uncounted_failure_parks_longer_and_longer(stage: Stage, outcome: Outcome) -> None:
     """Ours: nothing is respawned against a wall; `crashed` here is a program that never began to answer."""
@@ -276,3 +288,15 @@ async def test_a_restarted_loop_goes_on_with_the_turn_that_is_open(stage: Stage)
             (await stage.backend.next_program()).ends()
             await stage.handled(mail)
     assert len(stage.box.closes) == 1
+
+
+async def test_the_tool_that_the_model_uses_is_reported(stage: Stage) -> None:
+    """Issue 4.9: `status` shows what the agent does now."""
+    stage.office.put("alice")
+    with anyio.fail_after(10):
+        async with stage.running():
+            program = await stage.backend.next_program()
+            program.uses("Bash")
+            await stage.office.until(lambda: stage.box.reports[-1].reason == "uses Bash")
+            program.ends()
+            await stage.office.until(lambda: stage.box.reports[-1].state == "idle")

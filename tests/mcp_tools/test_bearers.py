@@ -36,3 +36,18 @@ def test_no_token_is_kept() -> None:
     bearers = Bearers()
     token = bearers.issue(FakeDesk("alice"))
     assert token not in repr(vars(bearers))
+
+
+def test_the_next_request_of_an_agent_can_be_expected() -> None:
+    """Ours: so it is seen that its program has attached the tools."""
+    bearers, alice, bob = Bearers(), FakeDesk("alice"), FakeDesk("bob")
+    tokens = bearers.issue(alice), bearers.issue(bob)
+    bearers(tokens[0])
+    expected = bearers.expect("alice")
+    assert bearers.expect("alice") is expected
+    bearers(tokens[1])
+    bearers("wrong")
+    assert not expected.is_set()
+    bearers(tokens[0])
+    assert expected.is_set()
+    assert not bearers.expect("alice").is_set()

@@ -19,7 +19,7 @@ from tests.mcp_tools.conftest import Era
 from tests.mcp_tools.fleet import MODERN
 from tests.mcp_tools.reading import framed, text_of
 
-INITIALIZE = {
+INITIALIZE: dict[str, Any] = {
     "jsonrpc": "2.0",
     "id": 1,
     "method": "initialize",

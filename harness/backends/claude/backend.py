@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -43,6 +44,8 @@ class ClaudeBackend(Listener):
         """Why the program could not be run when it was looked at last."""
         self._shrunk = False
         """The history became a summary in this turn."""
+        self._full = False
+        """The history was too long in this turn, and could not become shorter."""
         self._introduced = False
         """This process has said what it is."""
         self._words = b""
@@ -54,6 +57,11 @@ class ClaudeBackend(Listener):
 
     async def probe(self) -> Probe:
         """Ask the program for its version, and see whether it will take its settings."""
+        found = await self._look()
+        self._problem = found.problem
+        return found
+
+    async def _look(self) -> Probe:
         try:
             environment = launch.environment_of(self.seat)
             launch.find(self.seat, environment)
@@ -61,9 +69,7 @@ class ClaudeBackend(Listener):
         except NotStartedError as exc:
             return Probe(None, exc.reason)
         argv = [*launch.program_of(self.seat), "--version"]
-        probe = await ask_version(Launch(argv, self.seat.cwd, environment, "", judge_exit, self.seat.grace_s), OLDEST)
-        self._problem = probe.problem
-        return probe
+        return await ask_version(Launch(argv, self.seat.cwd, environment, "", judge_exit, self.seat.grace_s), OLDEST)
 
     @asynccontextmanager
     async def run(self, request: TurnRequest) -> AsyncGenerator[RunningTurn]:
@@ -71,7 +77,7 @@ class ClaudeBackend(Listener):
         program = self._resident.program or await self._start()
         turn = self._turn = ClaudeTurn(program.child.pid, program.say, self._memory.cost_of)
         self._prompts = Prompts(self._resident.tasks, program.say, request.permit, self._memory)
-        self._shrunk = False
+        self._shrunk = self._full = False
         try:
             if not turn.begin(request.prompt or ""):
                 await turn.end(Ended("crashed", "it reads no more"))
@@ -81,6 +87,8 @@ class ClaudeBackend(Listener):
             self._turn = self._prompts = None
             turn.close()
             self.remembers = turn.clean and not self._shrunk
+            if self._full:
+                self._memory.forget()
             if not turn.clean or not self.seat.settings.warm:
                 with anyio.CancelScope(shield=True):
                     await self._resident.end()
@@ -104,6 +112,8 @@ class ClaudeBackend(Listener):
         """See `Listener`."""
         if output.stream == "stderr":
             self._words = (self._words + output.data)[-WORDS_BYTES:]
+        elif shapes.confirms(output.data):
+            output = replace(output, alive=False)
         if self._turn is not None:
             await self._turn.output(output)
 
@@ -138,7 +148,8 @@ class ClaudeBackend(Listener):
             await self._turn.end(Ended("interrupted", "it does not know its session any more; a new one begins"))
             return
         said = f": {words.splitlines()[-1]}" if words else ""
-        await self._turn.end(Ended("crashed", f"it {ended.reason or 'ended'} without a result{said}"))
+        how = f"was {ended.reason}" if ended.reason.startswith("killed") else ended.reason or "ended"
+        await self._turn.end(Ended("crashed", f"it {how} without a result{said}"))
 
     async def _init(self, message: dict[str, Any]) -> None:
         """Comes at the beginning of each turn. The session is there from now on, whatever happens next."""
@@ -165,7 +176,6 @@ class ClaudeBackend(Listener):
         if self._resumed and outcomes.lost_session(outcomes.words_of(message)):
             return  # the exit follows, and says it
         self._memory.keep(str(message.get("session_id") or ""))
+        self._full = not outcomes.is_completed(message) and outcomes.outcome_of(message) == "context_full"
         if self._turn is not None:
             await self._turn.line(message)
-        if not outcomes.is_completed(message) and outcomes.outcome_of(message) == "context_full":
-            self._memory.forget()

@@ -10,8 +10,10 @@ REASON_CHARACTERS = 600
 
 BY_STATUS: dict[int, Outcome] = {
     401: "auth",
+    402: "credit",
     403: "auth",
     404: "bad_model",
+    413: "context_full",
     429: "rate_limited",
     500: "overloaded",
     502: "overloaded",
@@ -27,7 +29,7 @@ BY_WORDS: tuple[tuple[str, Outcome], ...] = (
     ("oauth token", "auth"),
     ("issue with the selected model", "bad_model"),
     ("usage limit", "rate_limited"),
-    ("hit your limit", "rate_limited"),
+    ("you've hit your", "rate_limited"),
     ("connection refused", "offline"),
     ("connection error", "offline"),
     ("unable to connect", "offline"),
@@ -45,6 +47,8 @@ BY_TERMINAL: dict[str, Outcome] = {
     "aborted_tools": "interrupted",
     "aborted_streaming": "interrupted",
 }
+DIAGNOSTIC = "[ede_diagnostic]"
+"""Begins words that its makers alone can read."""
 NO_SESSION = "no conversation found"
 
 
@@ -81,7 +85,7 @@ def words_of(result: Mapping[str, Any]) -> str:
     """Give what the program says about it."""
     errors = result.get("errors")
     parts = [result.get("result"), *(errors if isinstance(errors, list) else [])]  # pyright: ignore[reportUnknownVariableType]
-    words = "; ".join(str(part) for part in parts if part)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    words = "; ".join(str(part) for part in parts if part and not str(part).startswith(DIAGNOSTIC))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     return words or str(result.get("terminal_reason") or result.get("subtype") or "no reason was given")
 
 

@@ -1,6 +1,11 @@
 """What stands where in the lines of Claude Code. Whatever has another shape than it should reads as empty."""
 
+import json
 from typing import Any, cast
+
+CONFIRMING = frozenset({"command_lifecycle", "control_response"})
+CONFIRMING_BYTES = 4096
+"""Some of them; more at once is something else, and not looked at twice."""
 
 
 def object_of(value: object) -> dict[str, Any]:
@@ -30,7 +35,25 @@ def tools_of(message: dict[str, Any]) -> list[str]:
     return [str(block.get("name")) for block in content if block.get("type") == "tool_use"]
 
 
+def confirms(data: bytes) -> bool:
+    """Say whether all of this only confirms lines of ours: that they were queued, that an interrupt was heard."""
+    if len(data) > CONFIRMING_BYTES or not data.endswith(b"\n"):
+        return False
+    try:
+        lines = [object_of(json.loads(line)) for line in data.splitlines()]
+    except (ValueError, RecursionError):
+        return False
+    return all(line.get("type") in CONFIRMING for line in lines)
+
+
 def server_status(message: dict[str, Any], server: str) -> str:
     """Give what the program says of an MCP server at the beginning of a turn."""
     found = (one.get("status") for one in objects_of(message.get("mcp_servers")) if one.get("name") == server)
     return str(next(found, "missing"))
+
+
+def reset_of(message: dict[str, Any]) -> int | None:
+    """Give when a quota that is used up is there again, in ms of the wall clock; None where it says nothing of it."""
+    info = object_of(message.get("rate_limit_info"))
+    at_s = whole(info.get("resetsAt"))
+    return at_s * 1000 if info.get("status") == "rejected" and at_s else None

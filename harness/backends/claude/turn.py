@@ -2,12 +2,13 @@
 
 import uuid
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import anyio
 
 from harness.backends.claude import outcomes
-from harness.backends.claude.shapes import is_answer, object_of, tools_of, whole
+from harness.backends.claude.shapes import is_answer, object_of, reset_of, tools_of, whole
 from harness.backends.protocol import Began, Ended, Event, Output, ToolUse
 from wire.turns import Usage
 
@@ -32,6 +33,8 @@ class ClaudeTurn:
         self._tools = 0
         self._tokens = [0, 0]
         """Into the model and out of it, of all results so far."""
+        self._until_ms: int | None = None
+        """When the quota that is used up is there again."""
         self._unheard: set[str] = set()
         """Lines that the program has not taken up yet."""
         self._send, self._receive = anyio.create_memory_object_stream[Event](QUEUED_EVENTS)
@@ -81,6 +84,8 @@ class ClaudeTurn:
                 await self._assistant(message)
             case "user" if message.get("isReplay"):
                 self._unheard.discard(str(message.get("uuid")))
+            case "rate_limit_event":
+                self._until_ms = reset_of(message)
             case "result":
                 await self._result(message)
             case _:
@@ -108,7 +113,9 @@ class ClaudeTurn:
         queued = message.get("queued_turn_count")
         if outcomes.is_completed(message) and (self._unheard or (isinstance(queued, int) and queued > 0)):
             return
-        await self.end(outcomes.judge(message, self._usage(message)))
+        ended = outcomes.judge(message, self._usage(message))
+        limited = ended.outcome == "rate_limited"
+        await self.end(replace(ended, until_ms=self._until_ms) if limited else ended)
 
     def _count(self, usage: dict[str, Any]) -> None:
         read = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 import anyio
 
 from harness.supervision.fleet import Fleet
+from harness.supervision.keeper import DRAINING
+from harness.workspace import Workspace
 from tests.harness.conftest import INSTANCE
 from tests.harness.supervision.conftest import Play
 from wire.agents import AgentsAttach
@@ -188,3 +190,108 @@ async def test_the_file_stops_who_is_frozen_and_nobody_else(play: Play) -> None:
             await play.office.until(lambda: boxes["alice"].handled)
             assert fleet.hosted == ["alice", "bob"]
     assert [close.outcome for close in boxes["alice"].closes] == ["stopped", "completed"]
+
+
+async def test_a_restart_waits_for_the_turn_that_runs(play: Play) -> None:
+    """Issue 4.9: the mail is handled; then there is a new program for the agent, which goes on with its session."""
+    box = play.add("alice")
+    first = play.office.put("alice")
+    with anyio.fail_after(10):
+        async with hosted(play):
+            session = Workspace(play.house.home, "alice").session_file
+            session.write_text("{}")
+            program = await play.program_of("alice")
+            play.office.push("agents_changed", "alice", change="restart", instance=INSTANCE, now=False, fresh=False)
+            await anyio.wait_all_tasks_blocked()
+            assert not program.left.is_set()
+            program.ends()
+            second = play.office.put("alice")
+            (await play.program_of("alice")).ends()
+            await play.office.until(lambda: box.handled == [first, second])
+            assert session.exists()
+    assert [close.outcome for close in box.closes] == ["completed", "completed"]
+    assert len(play.seats["alice"]) == 2
+
+
+async def test_a_restart_now_ends_the_turn_and_its_mail_comes_again(play: Play) -> None:
+    """Issue 4.9: uncounted; `fresh` forgets the session before the next program is started."""
+    box = play.add("alice")
+    mail = play.office.put("alice")
+    with anyio.fail_after(10):
+        async with hosted(play):
+            session = Workspace(play.house.home, "alice").session_file
+            program = await play.program_of("alice")
+            program.begins()
+            session.write_text("{}")
+            play.office.push("agents_changed", "alice", change="restart", instance=INSTANCE, now=True, fresh=True)
+            await program.left.wait()
+            again = await play.program_of("alice")
+            assert not session.exists()
+            again.ends()
+            await play.office.until(lambda: box.handled == [mail])
+    assert [close.outcome for close in box.closes] == ["interrupted", "completed"]
+    assert "the operator restarted the agent" in box.closes[0].reason
+    assert len(play.seats["alice"]) == 2
+
+
+async def test_an_idle_agent_is_restarted_at_once_and_another_instance_is_not_meant(play: Play) -> None:
+    """Ours: nobody has to wait for mail; what was meant for a harness before us is not for us."""
+    play.add("alice")
+    with anyio.fail_after(10):
+        async with hosted(play):
+            await play.office.until(lambda: "turns.open" in play.office.asked)
+            for instance in ("another", INSTANCE):
+                push = {"change": "restart", "instance": instance, "now": False, "fresh": False}
+                play.office.push("agents_changed", "alice", **push)
+                play.office.push("agents_changed", "nobody", **push)
+            await play.office.until(lambda: len(play.seats["alice"]) == 2)
+            await anyio.wait_all_tasks_blocked()
+    assert len(play.seats["alice"]) == 2
+
+
+async def test_draining_waits_for_the_turns_that_run_and_opens_none(play: Play) -> None:
+    """Issue 4.9: mail that waits is left for later, and it is said why; who comes now is not hosted."""
+    boxes = {name: play.add(name) for name in ("alice", "bob")}
+    first = play.office.put("alice")
+    with anyio.fail_after(10):
+        async with hosted(play) as fleet, anyio.create_task_group() as tasks:
+            program = await play.program_of("alice")
+            tasks.start_soon(fleet.drain)
+            await play.office.until(lambda: boxes["bob"].reports and boxes["bob"].reports[-1].state == "parked")
+            late = [play.office.put(name) for name in boxes]
+            carol = play.add("carol")
+            play.office.push("agents_changed", "carol", change="added")
+            await anyio.wait_all_tasks_blocked()
+            assert not program.left.is_set()
+            assert not fleet.keepers["alice"].drained.is_set()
+            program.ends()
+            await fleet.keepers["alice"].drained.wait()
+            assert boxes["alice"].handled == [first]
+            assert [box.ready[0].id for box in boxes.values()] == late
+            assert [box.reports[-1].reason for box in boxes.values()] == [DRAINING] * 2
+            assert not carol.connected
+            assert play.backends["alice"].started == 1
+
+
+async def test_draining_does_not_wait_for_whom_it_does_not_hold(play: Play) -> None:
+    """Ours: refused, resting, or idle."""
+    play.add("alice")
+    play.office.refuse(AgentsAttach, Denied("not today"))
+    with anyio.fail_after(10):
+        async with hosted(play) as fleet:
+            await fleet.drain()
+            assert fleet.keepers["alice"].drained.is_set()
+
+
+async def test_draining_can_be_cut_short(play: Play) -> None:
+    """Ours: a stop is a stop."""
+    box = play.add("alice")
+    play.office.put("alice")
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            async with hosted(play) as fleet:
+                (await play.program_of("alice")).begins()
+                tasks.start_soon(fleet.drain)
+                await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
+    assert [close.outcome for close in box.closes] == ["stopped"]

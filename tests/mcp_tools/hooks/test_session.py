@@ -224,6 +224,17 @@ async def test_a_hook_of_another_window_leaves_the_mail_alone(hooks: Hooks) -> N
     assert await hooks.run("tool") is not None
 
 
+@pytest.mark.parametrize("moment", ["start", "tool", "stop"])
+async def test_a_hosted_program_in_the_same_folder_is_left_alone(
+    hooks: Hooks, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """Ours: it would be told that it is somebody else, and settle mail that it never had."""
+    hooks.waiting(2)
+    monkeypatch.setenv("QUEENPOST_MCP_TOKEN", "the-bearer-of-bob")
+    assert await hooks.run(moment, stop_hook_active=False) is None
+    assert hooks.ops() == []
+
+
 @pytest.mark.parametrize("note", ["", "x y", "1", "{dead} 1", "1 2 3"])
 async def test_a_note_that_means_nothing_does_not_silence_a_hook(hooks: Hooks, note: str) -> None:
     """Ours: left behind by a server that was killed, or never whole."""

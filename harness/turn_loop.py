@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import anyio
+import anyio.lowlevel
 
 from harness.accounts import Account
 from harness.announcing import Announcer
@@ -56,6 +57,8 @@ class Hosted:
     clock: Clock
     freezing: Freezing
     account: Account
+    prepare: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint
+    """Makes what has to be there before a turn."""
     permit: Permit = deny
     """Decides about what the program wants allowed."""
     secrets: Callable[[], tuple[str, ...]] = tuple
@@ -142,6 +145,7 @@ class TurnLoop:
         await self.hosted.reporter.say("working")
         if turn.carried and self.hosted.backend.resident:
             return None
+        await self.hosted.prepare()
         composer = Composer(self.hosted.post, self.hosted.workspace, self.hosted.settings.prompt)
         prompt = await composer.write(turn, remembers=self.hosted.backend.remembers)
         await self.hosted.checkpoint("composed")

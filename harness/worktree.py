@@ -24,8 +24,15 @@ class Worktree:
     folder: Path
     branch: str
 
-    def prepare(self) -> Path:
-        """Make the worktree where it is not there yet; gives where the agent works. Idempotent, dirty or not.
+    @property
+    def place(self) -> Path:
+        """Where the agent works: in its checkout, at the same folder as `workdir` in the repository."""
+        resolved = self.repository.resolve()
+        top = next((folder for folder in (resolved, *resolved.parents) if (folder / ".git").exists()), resolved)
+        return self.folder / resolved.relative_to(top)
+
+    def prepare(self) -> None:
+        """Make the worktree where it is not there yet. Idempotent, dirty or not.
 
         It begins at what is checked out in the repository; a branch that is there already is gone on with.
 
@@ -33,11 +40,9 @@ class Worktree:
             NotStartedError: no repository, no git, or git refuses; with git's own words.
         """
         top = Path(self._git(self.repository, "rev-parse", "--show-toplevel"))
-        within = Path(os.path.relpath(self.repository.resolve(), top.resolve()))
         if not (self.folder / ".git").exists():
             self._add(top)
         self._require_ours(top)
-        return self.folder / within
 
     def _add(self, top: Path) -> None:
         self._git(top, "worktree", "prune")  # of a folder that somebody deleted

@@ -98,6 +98,9 @@ in
           store, where everybody can read it.
         '';
         workdir = unset text "Where the program runs; an absolute path.";
+        worktree = option types.bool false ''
+          Work in a checkout of its own, on a branch `queenpost/NAME`, of the git repository that `workdir` is in.
+        '';
         env = option (types.attrsOf text) { } ''
           Added to the program's environment. Not for secrets: it stands in the store and in the database.
         '';

@@ -39,6 +39,7 @@ let
       (path: absolute path || match ".*/.*" path == null))
     (outside "${agent.at}.env_file" agent.env_file (path: absolute path || lib.hasPrefix "secrets/" path))
     (secret "${agent.at}.env_file" agent.env_file)
+    (rule (!agent.worktree || agent.workdir != null) "${agent.at}: worktree needs a workdir in a git repository")
     (rule (agent.account == null || elem agent.account ([ "default" ] ++ attrNames settings.accounts))
       "${agent.at}.account names one that is not declared")
   ];

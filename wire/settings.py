@@ -75,6 +75,8 @@ class AgentSettings(SettingsModel):
     """File with the role prompt, put before the mail of every turn."""
     workdir: str | None = None
     """Where the program runs; relative to the file that declares it."""
+    worktree: bool = False
+    """Work in a checkout of one's own, on a branch `queenpost/NAME`, of the git repository that `workdir` is in."""
     env: dict[str, str] = {}
     """Added to the program's environment. Not for secrets: listings mask it, but it is stored."""
     env_file: str | None = None
@@ -109,6 +111,8 @@ class AgentSettings(SettingsModel):
             raise ValueError("backend 'command' needs command = [\"program\", …]")
         if self.backend == "scripted" and not self.script:
             raise ValueError("backend 'scripted' needs script = \"name\"")
+        if self.worktree and self.workdir is None:
+            raise ValueError('worktree = true needs workdir = "…", a folder of a git repository')
         return self
 
 

@@ -21,7 +21,7 @@ from wire.settings import (
 )
 from wire.toml_lines import Where, key_lines, line_of
 
-LATER = frozenset({"mqtt", "notify"} | {"worktree", "mcp", "inherit"})
+LATER = frozenset({"mqtt", "notify"} | {"mcp", "inherit"})
 """Tables and keys that the documentation names and this version does not know yet."""
 LATER_BACKENDS = frozenset({"pty"})
 TABLES: dict[str, type[BaseModel]] = {

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
+from anyio import to_thread
 
 from harness.backends.environment import environment, read_env_file
 from harness.backends.login import KEYS, Login, login_of
 from harness.backends.process import GRACE_S
 from harness.backends.protocol import NotStartedError
 from harness.workspace import Workspace
+from harness.worktree import Worktree, identity, worktree_of
 from wire.settings import AccountSettings, AgentSettings
 
 SHORTEST_SECRET = 8
@@ -44,8 +46,31 @@ class Seat:
     @property
     def cwd(self) -> Path:
         """Where the program runs."""
-        workdir = self.settings.workdir
-        return self.workspace.resolve(workdir) if workdir else self.workspace.state
+        tree = self.worktree
+        if tree is not None:
+            return tree.place
+        return self._workdir or self.workspace.state
+
+    @property
+    def worktree(self) -> Worktree | None:
+        """Its own checkout, where it has one."""
+        if not self.settings.worktree or self._workdir is None:
+            return None
+        return worktree_of(self.workspace.agent, self._workdir, self.workspace.state)
+
+    @property
+    def _workdir(self) -> Path | None:
+        return self.workspace.resolve(self.settings.workdir) if self.settings.workdir else None
+
+    async def prepare(self) -> None:
+        """Make what has to be there before a turn: its checkout.
+
+        Raises:
+            NotStartedError: it cannot be made; the mail is not to blame.
+        """
+        tree = self.worktree
+        if tree is not None:
+            await to_thread.run_sync(tree.prepare)
 
     def environment(self) -> dict[str, str]:
         """The program's environment; files are read for every start: a new secret needs no restart.
@@ -58,7 +83,8 @@ class Seat:
         if login.auth != "inherit":  # a key of the user's own would go before
             for name in KEYS.get(self.settings.backend, ()):
                 inherited.pop(name, None)
-        added = {**login.environment(self.settings.backend), **own}
+        committer = identity(self.workspace.agent, self.workspace.home.fleet_name)
+        added = {**committer, **login.environment(self.settings.backend), **own}
         return environment(added, mcp_url=self.mcp_url, mcp_token=self.mcp_token, inherited=inherited)
 
     def login(self) -> Login:

@@ -176,6 +176,7 @@ class Keeper:
                 self._house.freezing,
                 self._account_of(seat),
                 secrets=seat.secrets,
+                prepare=seat.prepare,
                 permit=PermissionDesk(self._post, self._reporter, attached.settings.permissions),
                 checkpoint=self._house.checkpoint,
             )

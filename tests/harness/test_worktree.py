@@ -6,9 +6,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from harness.backends.protocol import NotStartedError
+from harness.backends.seat import Seat
+from harness.workspace import Workspace
 from harness.worktree import Worktree, identity, worktree_of
+from wire.home import Home
+from wire.settings import AgentSettings
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="left out: git is not installed")
 
@@ -42,9 +47,15 @@ def of(repository: Path, tmp_path: Path, agent: str = "alice") -> Worktree:
     return worktree_of(agent, repository, tmp_path / agent)
 
 
+def prepared(tree: Worktree) -> Path:
+    """Make it, and give where the agent works."""
+    tree.prepare()
+    return tree.place
+
+
 def test_an_agent_gets_a_branch_and_a_folder_of_its_own(repository: Path, tmp_path: Path) -> None:
     """[H26] Issue 4.7: what the owner has in the works is neither seen nor touched."""
-    place = of(repository, tmp_path).prepare()
+    place = prepared(of(repository, tmp_path))
     assert place == tmp_path / "alice" / "worktree"
     assert (place / "part" / "file").read_text() == "one\n"
     assert git(place, "branch", "--show-current") == "queenpost/alice"
@@ -54,12 +65,12 @@ def test_an_agent_gets_a_branch_and_a_folder_of_its_own(repository: Path, tmp_pa
 
 def test_a_workdir_within_the_repository_is_one_within_the_worktree(repository: Path, tmp_path: Path) -> None:
     """Ours."""
-    assert of(repository / "part", tmp_path).prepare() == tmp_path / "alice" / "worktree" / "part"
+    assert prepared(of(repository / "part", tmp_path)) == tmp_path / "alice" / "worktree" / "part"
 
 
 def test_two_agents_have_two(repository: Path, tmp_path: Path) -> None:
     """Issue 4.7."""
-    places = [of(repository, tmp_path, name).prepare() for name in ("alice", "bob")]
+    places = [prepared(of(repository, tmp_path, name)) for name in ("alice", "bob")]
     (places[0] / "part" / "file").write_text("alice's\n")
     assert (places[1] / "part" / "file").read_text() == "one\n"
 
@@ -67,10 +78,10 @@ def test_two_agents_have_two(repository: Path, tmp_path: Path) -> None:
 def test_prepared_again_it_is_left_as_it_is(repository: Path, tmp_path: Path) -> None:
     """Issue 4, Bad input: a dirty one too; nothing is lost by a restart."""
     tree = of(repository, tmp_path)
-    place = tree.prepare()
+    place = prepared(tree)
     (place / "part" / "file").write_text("half done\n")
     git(place, "checkout", "-q", "-b", "somewhere-else")
-    assert tree.prepare() == place
+    assert prepared(tree) == place
     assert (place / "part" / "file").read_text() == "half done\n"
     assert git(place, "branch", "--show-current") == "somewhere-else"
 
@@ -78,12 +89,12 @@ def test_prepared_again_it_is_left_as_it_is(repository: Path, tmp_path: Path) ->
 def test_a_folder_that_was_deleted_comes_back_on_its_branch(repository: Path, tmp_path: Path) -> None:
     """Ours: what was committed is there."""
     tree = of(repository, tmp_path)
-    place = tree.prepare()
+    place = prepared(tree)
     (place / "new").write_text("kept\n")
     git(place, "add", "-A")
     git(place, "commit", "-qm", "work of alice")
     shutil.rmtree(place)
-    assert (tree.prepare() / "new").read_text() == "kept\n"
+    assert (prepared(tree) / "new").read_text() == "kept\n"
 
 
 def test_the_folder_of_another_repository_is_not_taken(repository: Path, tmp_path: Path) -> None:
@@ -128,10 +139,30 @@ def test_what_the_harness_inherited_does_not_point_git_elsewhere(
 ) -> None:
     """Ours: a harness that was started from a git hook, say."""
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "nowhere"))
-    assert (of(repository, tmp_path).prepare() / "part").is_dir()
+    assert (prepared(of(repository, tmp_path)) / "part").is_dir()
 
 
 def test_commits_are_told_apart_from_those_of_the_user() -> None:
     """Issue 4.7: by name and by an address that can be nobody's."""
     assert identity("alice", "demo")["GIT_AUTHOR_NAME"] == "alice (demo)"
     assert identity("alice", "demo")["GIT_COMMITTER_EMAIL"] == "alice@demo.queenpost.invalid"
+
+
+async def test_an_agent_with_a_worktree_works_in_it(repository: Path, tmp_path: Path) -> None:
+    """Issue 4.7: prepared before the turn; its program starts there and commits under the agent's name."""
+    home = Home(tmp_path / "home")
+    home.create()
+    workspace = Workspace(home, "alice")
+    workspace.make()
+    settings = AgentSettings(backend="command", command=["x"], workdir=str(repository / "part"), worktree=True)
+    seat = Seat(workspace, settings, "http://127.0.0.1:1/mcp", "the-bearer")
+    await seat.prepare()
+    assert seat.cwd == workspace.state / "worktree" / "part"
+    assert (seat.cwd / "file").read_text() == "one\n"
+    assert seat.environment()["GIT_AUTHOR_NAME"] == f"alice ({home.fleet_name})"
+
+
+def test_a_worktree_needs_a_repository_to_be_of() -> None:
+    """Bad input: said when the file is read."""
+    with pytest.raises(ValidationError, match="worktree = true needs workdir"):
+        AgentSettings(backend="command", command=["x"], worktree=True)

@@ -36,7 +36,7 @@ FULL: dict[str, Any] = {
         "alice": {
             "backend": "command", "command": ["/srv/alice.sh", *STRANGE], "args": STRANGE, "prompt": "/srv/alice.md",
             "workdir": "/srv", "env": {f"NAME {n}" if n else "NAME": text for n, text in enumerate(STRANGE)},
-            "env_file": "secrets/alice.env", "allowed_recipients": ["manager", "worker"], "uid": 1000,
+            "worktree": True, "env_file": "secrets/alice.env", "allowed_recipients": ["manager", "worker"], "uid": 1000,
             "batch_max": 1, "silence_s": 12.5, "model": "opus-5", "account": "team", "permissions": "edits",
             "allowed_tools": ["Bash(git *)", "Read"], "warm": False, "daily_budget_tokens": 2_000_000,
             "daily_budget_usd": 12.5,

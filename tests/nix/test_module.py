@@ -131,6 +131,10 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"link": {"listen": "h:1", "certificate": "/c.pem", "key": "/nix/store/x-key.pem"}},
         ["link.key is in the Nix store, which everybody can read"],
     ),
+    "a worktree of nothing": (
+        {"agents": {"alice": {**AGENT, "worktree": True}}},
+        ["agents.alice: worktree needs a workdir in a git repository"],
+    ),
     "an account that is none": (
         {"agents": {"alice": {"account": "team"}}}, ["agents.alice.account names one that is not declared"],
     ),

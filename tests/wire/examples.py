@@ -66,6 +66,7 @@ _SETTINGS = AgentSettings(
     uid=1000,
     batch_max=4,
     model="opus",
+    worktree=True,
     account="team",
     permissions="edits",
     allowed_tools=["Read"],

@@ -19,6 +19,7 @@ from console.cli.homes import config_of, home_of, name_of, tilde
 from console.cli.logs import LOOK_EVERY_S, print_records
 from console.cli.options import Options, command
 from console.cli.screen import bold, note, print_json, warn
+from console.doctor import accounts
 from console.log_files import Follower, Record
 from console.supervisor.app import ORPHAN_GRACE_S, UpSettings, start
 from console.supervisor.keeper import python
@@ -60,10 +61,18 @@ def up(options: Options, detach: bool) -> None:
     settings = UpSettings(home, config_of(options, home))
     if not options.json:
         name_fleet(name_of(options, home), home.root)
+    _prove_logins(settings)
     if detach:
         _say_ready(options, home, _detached(settings))
         return
     anyio.run(_foreground, options, settings)
+
+
+def _prove_logins(settings: UpSettings) -> None:
+    """Ask the program of each account whether it is logged in, before the first turn; the fleet starts all the same."""
+    for verdict in accounts.checks(settings.home, settings.config):
+        if verdict.level != "ok":
+            warn(f"{verdict.check}: {verdict.says}. Mend it with: {verdict.mend}")
 
 
 async def _foreground(options: Options, settings: UpSettings) -> None:

@@ -129,6 +129,17 @@ def test_up_detached_returns_when_ready_and_down_ends_it(fleet: Fleet) -> None:
     assert fleet.json("down") == {"home": str(fleet.home.root), "state": "not_running"}
 
 
+def test_an_account_that_is_not_logged_in_is_named_before_the_first_turn(fleet: Fleet) -> None:
+    """Issue 4.2: with the one thing that mends it; the fleet starts all the same, and other agents work."""
+    claude = '[accounts.team]\ntoken_file = "secrets/team"\n[agents.alice]\nbackend = "claude"\naccount = "team"\n'
+    (fleet.home.root / "queenpost.toml").write_text(ECHO + claude)
+    started = fleet.run("up", "-d")
+    assert started.returncode == 0
+    assert f"account team: cannot read the secret {fleet.home.secrets / 'team'}" in started.stderr
+    assert "Mend it with: put `claude setup-token`, or an API key into" in started.stderr
+    assert fleet.run("send", "bob", "hello").returncode == 0
+
+
 def test_a_home_that_is_taken_is_refused_with_3(fleet: Fleet) -> None:
     """DESIGN 2: a broker on this home already; by another `up` or on its own."""
     fleet.json("up", "-d")

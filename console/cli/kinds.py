@@ -5,6 +5,7 @@ Nothing but click is imported here; asking a broker for names is only done for a
 
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -51,9 +52,19 @@ class AgentName(click.ParamType[str]):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Give the agents whose names begin so; none where no broker answers at once."""
-        from console.cli.completion import agent_names
+        from console.cli.naming import agent_names
 
-        return [CompletionItem(name) for name in agent_names(ctx) if name.startswith(incomplete)]
+        return [CompletionItem(name) for name in agent_names(_home(ctx)) if name.startswith(incomplete)]
+
+
+def _home(ctx: click.Context) -> Path | None:
+    """Give the home that the line names so far; None: the usual one."""
+    above: click.Context | None = ctx
+    while above is not None:
+        if (home := getattr(above.obj, "home", None)) is not None:
+            return Path(home)
+        above = above.parent
+    return None
 
 
 AGENT_PARAMS = frozenset({"agent", "name", "names", "recipient", "to", "as_", "may_write_to"})

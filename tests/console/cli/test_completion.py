@@ -10,8 +10,7 @@ import anyio.to_thread
 import pytest
 from click.testing import CliRunner
 
-from console.cli import completion as command
-from console.cli import main
+from console.cli import main, naming
 from tests.console.conftest import Terminal
 from wire.agents import AgentsListed, AgentSummary
 from wire.home import Home
@@ -93,7 +92,7 @@ async def test_names_of_agents_come_from_the_broker(terminal: Terminal) -> None:
 
 async def test_a_broker_that_is_silent_or_gone_completes_nothing(terminal: Terminal) -> None:
     """Issue 3.5: no name, no word, no long wait."""
-    assert command.ANSWER_S <= 0.3
+    assert naming.ANSWER_S <= 0.3
     assert await offered(terminal, "agent", "show", "b") == []
     await terminal.broker.stop()
     assert await offered(terminal, "agent", "show", "b") == []

@@ -107,6 +107,10 @@ class OpenTurn:
     def _nothing(self, note: str) -> Received:
         return Received([], 0, turn=None, peek=False, note=note)
 
+    def has(self, message: str) -> bool:
+        """Say whether a message is leased to this turn, as far as is known here."""
+        return message in self._known
+
     def written(self, mail: Iterable[Mail]) -> None:
         """The program got these: they are settled with the turn."""
         self._on_its_way -= {message.id for message in mail}

@@ -271,6 +271,11 @@ class TurnLoop:
         if self._run is not None:
             self._run.lose(reason)
 
+    def interrupt(self, message: str) -> None:
+        """End the program that runs; its mail goes back uncounted, and the next turn begins with this message."""
+        if self._run is not None:
+            self._run.stop("interrupted", f"{message} does not wait")
+
     def freeze(self) -> None:
         """End the program that runs; its turn is closed as stopped, and the loop waits for the thaw."""
         if self._run is not None:

@@ -139,6 +139,6 @@ class FleetApplied(Result):
 class Push(Result):
     """Something the broker says unasked. `data` depends on the event."""
 
-    event: Literal["mail_waiting", "turn_revoked", "wake_stalled", "agents_changed", "shutting_down", "gap"]
+    event: Literal["mail_waiting", "mail_now", "turn_revoked", "wake_stalled", "agents_changed", "shutting_down", "gap"]
     agent: str | None = None
     data: dict[str, Any] = {}

@@ -76,6 +76,8 @@ class InboxSend(Mutation):
     to: Address
     body: Body
     in_reply_to: Annotated[str | None, Field(max_length=64)] = None
+    now: bool | None = None
+    """True: it does not wait for the turn that runs: that one is interrupted, uncounted. Operator and manager only."""
 
 
 class Skipped(Result):

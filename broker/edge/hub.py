@@ -107,7 +107,7 @@ class Hub:
         match push.event:
             case "turn_revoked":
                 return line.holds(push.agent or "", push.data.get("instance"))
-            case "wake_stalled":
+            case "wake_stalled" | "mail_now":
                 return push.agent is not None and self.is_holder(push.agent, line)
             case "agents_changed":
                 return line.principal.kind != "agent" or line.principal.name == push.agent

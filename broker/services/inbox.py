@@ -9,7 +9,8 @@ from broker.services.broadcast import broadcast
 from broker.services.callers import Caller, Rules
 from broker.services.envelopes import Envelope, add_message, envelope_of, put_in
 from broker.store.tx import Row, Tx
-from wire.errors import Conflict, Invalid
+from wire.errors import Conflict, Denied, Invalid
+from wire.fleet import Push
 from wire.ids import message_id
 from wire.inbox import InboxSend, InboxSent, State
 
@@ -32,6 +33,8 @@ def send(tx: Tx, caller: Caller, request: InboxSend, rules: Rules) -> InboxSent:
         return _again(earlier, request, digest)
     check_body(request.body, rules)
     sender = sender_of(tx, caller, rules, request.in_reply_to)
+    if request.now:
+        _require_may_interrupt(caller, sender, request)
     if request.to == "*":
         return broadcast(tx, caller, sender, request, digest, rules)
     recipient = recipient_of(tx, request.to)
@@ -44,6 +47,13 @@ def send(tx: Tx, caller: Caller, request: InboxSend, rules: Rules) -> InboxSent:
         envelope.warnings.append(STOPPED.format(recipient["name"]))
     held = storms.weigh(tx, sender, [recipient["name"]], rules)
     return _deliver_one(tx, caller, sender, recipient["name"], request, envelope, held, digest)
+
+
+def _require_may_interrupt(caller: Caller, sender: Sender, request: InboxSend) -> None:
+    if caller.kind == "agent" and sender.role != "manager":
+        raise Denied("only the operator and the manager may interrupt a turn; send it without `now`")
+    if request.to == "*":
+        raise Invalid("a broadcast interrupts nobody; send it without `now`, or to one agent")
 
 
 def _digest(request: InboxSend) -> bytes:
@@ -82,6 +92,8 @@ def _deliver_one(
     message = add_message(tx, caller, sender, request, envelope, digest, receipt)
     put_in(tx, message, sender, [recipient], held, envelope)
     tx.log("message_accepted", message=message_id(message), sender=sender.name, to=recipient, bytes=envelope.size)
+    if request.now and not held:
+        tx.push(Push(event="mail_now", agent=recipient, data={"message": message_id(message)}))
     # Every list is given: pydantic would make a deep copy of a default.
     return InboxSent(
         id=message_id(message), to=request.to, state=state, recipients=[recipient], skipped=[],

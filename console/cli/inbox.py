@@ -25,12 +25,13 @@ PAGE = 1000
 @click.argument("body")
 @click.option("--reply-to", metavar="ID", help="The message that this one answers.")
 @click.option("--key", help="Name of this send: repeated with the same key, it is accepted once.")
-def send(options: Options, to: str, body: str, reply_to: str | None, key: str | None) -> None:
+@click.option("--now", is_flag=True, help="Interrupt the turn that runs: its mail comes again behind this.")
+def send(options: Options, to: str, body: str, reply_to: str | None, key: str | None, now: bool) -> None:
     """Send BODY to an agent, to manager, to operator or, with '*', to everyone. BODY - reads stdin.
 
     The answer means accepted and on disk, not yet handled: `queenpost explain ID` tells how it goes on.
     """
-    request = InboxSend(to=to, body=body_of(body), in_reply_to=reply_to, key=key or new_key())
+    request = InboxSend(to=to, body=body_of(body), in_reply_to=reply_to, now=now or None, key=key or new_key())
     sent = ask(options, request, InboxSent)
     if options.json:
         print_json(sent_as_json(sent))

@@ -114,11 +114,18 @@ class Fleet:
             case "turn_revoked":
                 if keeper is not None and push.data.get("instance", self._house.instance) == self._house.instance:
                     keeper.fence("the broker gave the agent to another instance")
-            case "wake_stalled":
-                if keeper is not None:
-                    keeper.restart_loop()
+            case "wake_stalled" | "mail_now":
+                self._heed_mail(push, keeper)
             case _:
                 pass
+
+    def _heed_mail(self, push: Push, keeper: Keeper | None) -> None:
+        if keeper is None:
+            return
+        if push.event == "mail_now":
+            keeper.interrupt(str(push.data.get("message")))
+        else:
+            keeper.restart_loop()
 
     async def _heed_change(self, push: Push, keeper: Keeper | None) -> None:
         if push.data.get("change") != "restart":

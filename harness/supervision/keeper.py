@@ -308,6 +308,12 @@ class Keeper:
             self._loop.leave()
         self.tell()
 
+    def interrupt(self, message: str) -> None:
+        """Mail came that does not wait: end the turn that runs, unless it has that mail already."""
+        turn = self._desk.open if self._desk is not None else None
+        if self._loop is not None and turn is not None and not turn.has(message):
+            self._loop.interrupt(message)
+
     def restart_loop(self) -> None:
         """The broker sees mail and nobody waiting for it: the loop is stuck, unless it said that it rests."""
         if self._loop is not None and not self._loop.resting:

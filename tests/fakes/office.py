@@ -312,9 +312,10 @@ class FakeOffice:
         *,
         in_reply_to: str | None = None,
         key: str | None = None,
+        now: bool = False,
     ) -> Command[wire_inbox.InboxSent]:
         """See `inbox.send`."""
-        request = wire_inbox.InboxSend(key=key or self.key(), to=to, body=body, in_reply_to=in_reply_to)
+        request = wire_inbox.InboxSend(key=key or self.key(), to=to, body=body, in_reply_to=in_reply_to, now=now)
         rules = self.rules
         return lambda tx: inbox.send(tx, caller, request, rules)
 

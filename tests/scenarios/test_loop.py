@@ -10,6 +10,8 @@ import pytest
 
 from harness.checkpoints import STEPS
 from tests.scenarios.programs import Fleet, fleet_in, is_gone
+from wire.client import new_key
+from wire.inbox import InboxSend, InboxSent
 
 PATIENT = 18
 """Seconds that a scenario may take."""
@@ -111,6 +113,24 @@ async def test_a_killed_program_gives_its_mail_back(fleet: Fleet) -> None:
         story = await fleet.handled(message)
         assert (story.attempt, story.failures) == (2, 1)
         assert "(redelivered, attempt 2" in await fleet.transcripts("killed")
+        assert (await fleet.account()).lost == 0
+
+
+async def test_mail_that_does_not_wait_interrupts_and_goes_first(fleet: Fleet) -> None:
+    """[P03] Issue 4.3: uncounted for what was interrupted, which is handled with it."""
+    await fleet.add("busy", backend="scripted", script=script(fleet, WAITS_ONCE))
+    harness = await fleet.start_harness("busy")
+    with anyio.fail_after(PATIENT):
+        await harness.becomes_ready()
+        message = await fleet.send("busy", "a long job")
+        turn = await fleet.running("busy")
+        await fleet.file(fleet.home.agent_state("busy") / "first")
+        urgent = await fleet.operator.call(InboxSend(key=new_key(), to="busy", body="stop that", now=True), InboxSent)
+        story = await fleet.handled(urgent.id)
+        assert (story.attempt, story.failures) == (1, 0)
+        story = await fleet.handled(message)
+        assert (story.attempt, story.failures) == (2, 0)
+        assert is_gone(turn["pid"])
         assert (await fleet.account()).lost == 0
 
 

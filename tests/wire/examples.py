@@ -138,7 +138,7 @@ OPS_BY_EXAMPLE: tuple[tuple[Request, Result], ...] = (
         ),
     ),
     (
-        inbox.InboxSend(key="k1", to="bob", body="line\nbreak", in_reply_to="m9"),
+        inbox.InboxSend(key="k1", to="bob", body="line\nbreak", in_reply_to="m9", now=True),
         inbox.InboxSent(
             id="m12",
             to="*",

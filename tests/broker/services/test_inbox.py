@@ -384,3 +384,23 @@ def test_a_disk_without_headroom_refuses_agents_and_lets_turns_end(office: FakeO
     error = refused(office, Full, lambda: office.send(OWN, "bob"))
     assert "nothing was stored" in error.message
     assert office.close(bob, office.opened(bob).id).acked == ["m1"]
+
+
+# --- mail that does not wait ------------------------------------------------------------------------
+
+
+def test_the_operator_and_the_manager_may_interrupt_a_turn(office: FakeOffice) -> None:
+    """[P03] DESIGN 8: the holder is told which message does not wait; without `now` nobody is."""
+    office.send(OPERATOR_CALLER, "bob")
+    assert office.pushed("mail_now") == []
+    office.send(OPERATOR_CALLER, "bob", now=True)
+    office.send(by_token("boss"), "bob", now=True)
+    assert office.pushed("mail_now") == ["bob", "bob"]
+
+
+def test_nobody_else_interrupts_anybody(office: FakeOffice) -> None:
+    """[P03] Bad input: nothing is stored; the remedy is named."""
+    alice, operator = by_token("alice"), OPERATOR_CALLER
+    assert "without `now`" in refused(office, Denied, lambda: office.send(alice, "bob", now=True)).message
+    assert "without `now`" in refused(office, Invalid, lambda: office.send(operator, "*", now=True)).message
+    assert office.rows("SELECT 1 FROM messages") == []

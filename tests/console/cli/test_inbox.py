@@ -63,7 +63,10 @@ async def test_send_says_what_the_caller_said(terminal: Terminal) -> None:
     request = await terminal.broker.next("inbox.send")
     assert (request["body"], request["in_reply_to"], request["key"]) == ("hi", "m7", "once")
     await terminal.type("send", "bob", "hi")
-    assert len((await terminal.broker.next("inbox.send"))["key"]) > 16
+    request = await terminal.broker.next("inbox.send")
+    assert (len(request["key"]) > 16, request.get("now", False)) == (True, False)
+    await terminal.type("send", "bob", "stop that", "--now")
+    assert (await terminal.broker.next("inbox.send"))["now"] is True
 
 
 async def test_send_reads_stdin_as_it_is(terminal: Terminal) -> None:

@@ -115,6 +115,24 @@ async def test_a_stalled_agent_is_woken(play: Play) -> None:
             await play.office.until(lambda: play.office.asked.count("turns.open") == 2)
 
 
+async def test_mail_that_does_not_wait_interrupts_the_turn_that_runs(play: Play) -> None:
+    """[P03] Issue 4.3: its mail goes back uncounted; a turn that has that very message is left alone."""
+    box = play.add("alice")
+    with anyio.fail_after(10):
+        async with hosted(play):
+            held = play.office.put("alice", "a long job")
+            first = await play.program_of("alice")
+            play.office.push("mail_now", "alice", message=held)
+            await anyio.wait_all_tasks_blocked()
+            assert not first.left.is_set()
+            play.office.push("mail_now", "alice", message="m99")
+            await first.left.wait()
+            again = await play.program_of("alice")
+            again.ends()
+            await play.office.until(lambda: box.handled == [held])
+    assert [close.outcome for close in box.closes] == ["interrupted", "completed"]
+
+
 async def test_after_a_gap_it_looks_for_itself(play: Play) -> None:
     """Ours: pushes may be missed; an agent that was added meanwhile is hosted."""
     play.add("alice")

@@ -10,8 +10,9 @@ from pathlib import Path
 from console.logins.programs import PROGRAMS, is_logged_in
 from wire.errors import Invalid, QueenpostError
 from wire.home import Home
+from wire.logins import KEYS
 from wire.private_files import read_secret
-from wire.settings import DEFAULT_ACCOUNT, AccountSettings, Auth, Settings
+from wire.settings import DEFAULT_ACCOUNT, AccountSettings, AgentSettings, Auth, Settings
 from wire.settings_file import read_settings
 
 STATUS_S = 20.0
@@ -62,14 +63,15 @@ def accounts_of(settings: Settings, home: Home) -> Iterator[FoundAccount]:
     used = {
         (agent.account or DEFAULT_ACCOUNT, agent.backend)
         for agent in settings.agents.values()
-        if agent.backend in PROGRAMS and (agent.account or not _has_key_of_its_own(agent.env, agent.env_file))
+        if agent.backend in PROGRAMS and (agent.account or not _has_key_of_its_own(agent))
     }
     for name, backend in sorted(used):
         yield _found(name, settings, home, backend)
 
 
-def _has_key_of_its_own(env: Mapping[str, str], env_file: str | None) -> bool:
-    return env_file is not None or any(name.endswith(("_KEY", "_TOKEN")) for name in env)
+def _has_key_of_its_own(agent: AgentSettings) -> bool:
+    """As the harness decides it; a file that only the harness opens is taken to hold a key."""
+    return agent.env_file is not None or any(agent.env.get(name) for name in KEYS[agent.backend])
 
 
 def _found(name: str, settings: Settings, home: Home, backend: str) -> FoundAccount:

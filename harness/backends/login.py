@@ -9,16 +9,9 @@ from pathlib import Path
 
 from harness.backends.protocol import NotStartedError
 from wire.errors import QueenpostError
+from wire.logins import KEYS
 from wire.private_files import read_secret
 from wire.settings import DEFAULT_ACCOUNT, AccountSettings, AgentSettings, Auth
-
-KEYS: Mapping[str, tuple[str, ...]] = {
-    "claude": ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"),
-    "codex": ("OPENAI_API_KEY", "CODEX_API_KEY"),
-    "opencode": ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY", "OPENCODE_CONFIG_CONTENT"),
-    "gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
-}
-"""By backend: where one of them is set for an agent, it has a login of its own."""
 
 _SUBSCRIPTION = "sk-ant-oat"
 """How a token of `claude setup-token` begins."""

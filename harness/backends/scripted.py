@@ -9,7 +9,7 @@ from harness.backends.command import judge
 from harness.backends.process import Launch, running
 from harness.backends.protocol import NotStartedError, Probe, RunningTurn, TurnRequest
 from harness.backends.seat import Seat
-from harness.scripted.library import script_problem
+from harness.scripted.loading import script_problem
 
 
 class ScriptedBackend:

@@ -10,11 +10,12 @@ import anyio
 from anyio import to_thread
 
 from harness.backends.environment import environment, read_env_file
-from harness.backends.login import KEYS, Login, login_of
+from harness.backends.login import Login, login_of
 from harness.backends.process import GRACE_S
 from harness.backends.protocol import NotStartedError
 from harness.workspace import Workspace
 from harness.worktree import Worktree, identity, worktree_of
+from wire.logins import KEYS
 from wire.settings import AccountSettings, AgentSettings
 
 SHORTEST_SECRET = 8

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from harness.scripted.agent import ScriptedAgent
-from harness.scripted.library import load
+from harness.scripted.loading import load
 from harness.scripted.mcp_client import McpClient
 
 USAGE = "usage: python -P -m harness.scripted --state DIR SCRIPT ARGS…  (with the prompt on stdin)"

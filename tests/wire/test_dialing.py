@@ -21,7 +21,7 @@ from wire.ssh import SshAddress, SshDialer
         ("ssh://post.example", SshAddress("post.example")),
         ("ssh://Post", SshAddress("Post")),
         ("ssh://ada@post.example:2222/srv/fleet", SshAddress("ada@post.example", 2222, "/srv/fleet")),
-        ("ssh://post.example/~/work/.queenpost", SshAddress("post.example", None, "work/.queenpost")),
+        ("ssh://post.example/~/fleets/.queenpost", SshAddress("post.example", None, "fleets/.queenpost")),
         ("ssh://post.example/srv/my%20fleet", SshAddress("post.example", None, "/srv/my fleet")),
     ],
 )

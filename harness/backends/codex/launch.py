@@ -12,9 +12,9 @@ from typing import Any
 from harness.backends.codex.rules import problem_of
 from harness.backends.codex.shapes import object_of
 from harness.backends.environment import MCP_TOKEN
-from harness.backends.login import KEYS
 from harness.backends.protocol import NotStartedError
 from harness.backends.seat import Seat
+from wire.logins import KEYS
 from wire.settings import AgentSettings, Permissions
 
 BACKEND = "codex"

@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.prompting import compose
 from harness.scripted.agent import ScriptedAgent
-from harness.scripted.library import load
+from harness.scripted.loading import load
 from harness.scripted.mcp_client import McpClient
 from mcp_tools.desk import Received
 from mcp_tools.rendering import draw_boundary, fit_reply

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.scripted.__main__ import main
-from harness.scripted.library import load, script_names, script_problem
+from harness.scripted.loading import load, script_names, script_problem
 
 
 @pytest.fixture(autouse=True)

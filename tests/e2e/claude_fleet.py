@@ -36,6 +36,15 @@ class Claudes:
         self._program = program
         self.harness: programs.Program
 
+    async def remembers(self, name: str, words: str) -> None:
+        """Wait until the program has these words on disk: it writes its history a moment behind what it says."""
+
+        async def look() -> bool:
+            files = self._home.rglob(f"**/{name}/**/projects/*/*.jsonl")
+            return any(words in path.read_text(encoding="utf-8", errors="replace") for path in files)
+
+        await self.fleet.until(look, bool)
+
     async def add(
         self, name: str, brain: Brain, *, env: dict[str, str] | None = None, **settings: object
     ) -> Conversation:

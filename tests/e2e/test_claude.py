@@ -149,6 +149,7 @@ async def test_a_killed_program_gets_its_mail_again_and_remembers(fleet: Claudes
     with anyio.fail_after(PATIENCE_S):
         await talk.next()
         await talk.next()
+        await fleet.remembers("alice", "tool_result")
     await gone(await fleet.kill("alice"))
     story = await fleet.handled(message)
     assert (story.attempt, story.failures) == (2, 1)

@@ -95,7 +95,9 @@ async def test_a_thousand_malformed_frames_do_no_harm(home: Home) -> None:
         grown = peak_mib(pid) - before
         sys.stdout.write(f"noise: {FRAMES} frames, {served} rounds of a healthy client, {grown:.1f} MiB more\n")
         assert grown < GROWTH_MIB
-        assert (await fleet.status()).pid == pid
+        status = await fleet.status()
+        assert status.pid == pid
+        assert not status.frozen
         assert "Traceback" not in fleet.said
 
 

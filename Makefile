@@ -84,7 +84,7 @@ e2e: dev ## real programs: the MCP conformance runner, the agents' CLIs; install
 	[ -z "$$without" ] || echo "left out, as it could not be installed:$$without"; \
 	exit $$code
 
-torture: dev ## the same with more force: every step of the loop killed five times (PYTEST_ARGS)
+torture: dev ## the same with more force: every step of the loop killed twenty times (PYTEST_ARGS)
 	@QUEENPOST_TORTURE_CYCLES=$${QUEENPOST_TORTURE_CYCLES:-30} $(VENV)/bin/pytest -q -n 2 --maxprocesses 8 --inline-snapshot=disable -m torture $(PYTEST_ARGS)
 
 features: dev ## write into docs/features.md which tests show which row
@@ -93,7 +93,7 @@ features: dev ## write into docs/features.md which tests show which row
 format: dev ## bring the code into its form
 	@$(VENV)/bin/ruff check --quiet --fix-only . && $(VENV)/bin/ruff format .
 
-bench: run ## measure against a floor taken in the same run: JSON and a table
+bench: dev ## measure against a floor taken in the same run: JSON and a table
 	@$(PY) -m benchmarks $(ARGS)
 
 schema: run ## broker/store/schema.sql, from the migrations

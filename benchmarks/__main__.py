@@ -44,7 +44,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="benchmarks", description="Measure Queenpost against a floor that is taken in the same run."
     )
-    parser.add_argument("--quick", action="store_true", help="shorter rounds: half a minute instead of two")
+    parser.add_argument("--quick", action="store_true", help="shorter rounds: under two minutes instead of six")
     parser.add_argument("--check", action="store_true", help="exit 1 if a goal was missed")
     parser.add_argument("--json", metavar="FILE", help="where to write the JSON; - is stdout, behind the table")
     parser.add_argument(

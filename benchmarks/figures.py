@@ -29,6 +29,8 @@ class Figure:
     unit: str
     values: Sequence[float]
     goal: Goal | None = None
+    left_out: str = ""
+    """Why it was not measured; then there are no values."""
 
     @property
     def median(self) -> float:
@@ -37,13 +39,17 @@ class Figure:
 
     @property
     def reached(self) -> bool | None:
-        """Whether the median reaches the goal; None without one."""
-        return None if self.goal is None else self.goal.reached(self.median)
+        """Whether the median reaches the goal; None without one, or where nothing was measured."""
+        return None if self.goal is None or self.left_out else self.goal.reached(self.median)
 
     def as_json(self) -> dict[str, Any]:
         """Give it as it stands in the JSON file."""
+        about = asdict(self)
+        if self.left_out:
+            return about
+        del about["left_out"]
         spread = {"median": self.median, "min": min(self.values), "max": max(self.values)}
-        return {**asdict(self), "values": list(self.values), **spread, "reached": self.reached}
+        return {**about, "values": list(self.values), **spread, "reached": self.reached}
 
 
 def percentile(samples: Sequence[float], percent: float) -> float:

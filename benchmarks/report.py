@@ -37,11 +37,14 @@ def table(figures: Sequence[Figure]) -> str:
 
 
 def _row(figure: Figure) -> tuple[str, ...]:
+    goal = "" if figure.goal is None else f"{figure.goal.sign} {figure.goal.bound:g}"
+    if figure.left_out:
+        return (figure.name, "", "", "", "", goal, f"left out: {figure.left_out}")
     numbers = (_number(value) for value in (figure.median, min(figure.values), max(figure.values)))
     if figure.goal is None:
         return (figure.name, *numbers, figure.unit, "", "")
     verdict = "reached" if figure.reached else "MISSED"
-    return (figure.name, *numbers, figure.unit, f"{figure.goal.sign} {figure.goal.bound:g}", verdict)
+    return (figure.name, *numbers, figure.unit, goal, verdict)
 
 
 def _number(value: float) -> str:

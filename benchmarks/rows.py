@@ -13,6 +13,8 @@ class Series:
     """Figures as they come in, one value a round, by name."""
 
     values: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict[str, list[float]](list))
+    left_out: dict[str, str] = field(default_factory=dict[str, str])
+    """Why a program was not measured, by its name."""
 
     def __getitem__(self, name: str) -> list[float]:
         return self.values[name]
@@ -24,9 +26,9 @@ class Series:
         """Add the value of this round."""
         self.values[name].append(value)
 
-    def figure(self, name: str, unit: str, series: str, factor: float = 1.0) -> list[Figure]:
+    def figure(self, name: str, unit: str, series: str, factor: float = 1.0, goal: Goal | None = None) -> list[Figure]:
         """Make a row of one series; none where it was not taken."""
-        return [Figure(name, unit, [value * factor for value in self[series]])] if series in self else []
+        return [Figure(name, unit, [value * factor for value in self[series]], goal)] if series in self else []
 
     def ratio(self, name: str, numerator: str, denominator: str, goal: Goal | None = None) -> Figure:
         """Make a row of two series, divided round by round."""

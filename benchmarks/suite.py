@@ -13,11 +13,15 @@ import anyio.to_thread
 from anyio.abc import Process
 
 from benchmarks import loads
+from benchmarks.agent_rows import agent_figures, agent_goals
+from benchmarks.bursts import bursts
 from benchmarks.commits import one_row_commits
 from benchmarks.figures import Figure, percentile
 from benchmarks.fleet import BODY, Fleet
 from benchmarks.floor.client import floor_post
+from benchmarks.freezes import freezes
 from benchmarks.hooks import hook_runs
+from benchmarks.idleness import idleness
 from benchmarks.noise import beside_noise
 from benchmarks.plan import Plan
 from benchmarks.post import Post
@@ -25,7 +29,9 @@ from benchmarks.product import floor_with_our_client, harness, product_post
 from benchmarks.programs import processor_s, program
 from benchmarks.reminders import beside_reminders
 from benchmarks.rows import Series, figures
+from benchmarks.sessions import beside_sessions, session_figures, session_goals
 from benchmarks.tools import tool_sends
+from benchmarks.turns import beside_claude
 from wire.home import CONFIG_NAME, Home
 from wire.turns import TurnsOpen, TurnsOpened
 
@@ -84,7 +90,20 @@ async def measure(plan: Plan, folder: Path, say: Say) -> list[Figure]:
     await _restarts(series, plan, home, fleet, folder)
     say("parked agents")
     await _idle(series, plan, home, fleet, folder)
-    return figures(series, plan)
+    say("Claude Code, alone and in a fleet")
+    await beside_claude(series, plan, folder / "claude")
+    say("Claude Code, interactive and idle")
+    await beside_sessions(series, plan, folder / "sessions")
+    say("bursts")
+    await bursts(series, plan, folder / "bursts")
+    say("agents that have nothing to do")
+    await idleness(series, plan, folder / "idleness")
+    say("freezes")
+    await freezes(series, plan, folder / "freezes")
+    own = figures(series, plan)
+    goals = [figure for figure in own if figure.goal is not None]
+    rest = [*own[len(goals) :], *agent_figures(series, plan), *session_figures(series)]
+    return [*goals, *agent_goals(series, plan), *session_goals(series), *rest]
 
 
 def _home(root: Path, fleet: Fleet) -> Home:

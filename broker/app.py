@@ -23,6 +23,7 @@ from broker.timekeeper import Timekeeper
 from wire.clock import Clock, SystemClock
 from wire.errors import Internal
 from wire.home import Home
+from wire.layout import bring_up_to_date
 from wire.logs import get_logger
 from wire.settings import LinkSettings, Settings
 from wire.settings_file import read_settings
@@ -81,6 +82,7 @@ async def serve(
         QueenpostError: the home, the database, the settings or the socket refuse; nothing was changed by that.
         Internal: the writer broke; what was answered is committed.
     """
+    _migrate(options.home)
     settings = read_settings(options.config, home=options.home.root) if options.config else None
     nerves = _Nerves()
     async with _office(options, nerves, clock or SystemClock()) as office:
@@ -102,6 +104,15 @@ async def serve(
     if nerves.broken.is_set():
         raise Internal("the broker's writer has stopped; its log says why. Nothing accepted is lost: start it again")
     log.info("broker_stopped")
+
+
+def _migrate(home: Home) -> None:
+    """Give the home the present layout, and say what that changed."""
+    done = bring_up_to_date(home)
+    for moved in done.moved:
+        log.info("home_file_moved", moved=moved)
+    for left in done.left:
+        log.warning("home_file_left", left=left)
 
 
 async def _stopped(stop: anyio.Event, broken: anyio.Event) -> None:

@@ -167,12 +167,17 @@ class Account:
         self._starts = {name: now_ms + step_ms * index for index, name in enumerate(waiting)}
         self._tell()
 
+    @property
+    def is_full(self) -> bool:
+        """Say whether a turn would have to wait for another one's end."""
+        return self.max_running is not None and self.running >= self.max_running
+
     # --- slots --------------------------------------------------------------------------------------
 
     @asynccontextmanager
     async def _slot(self, say: Say) -> AsyncGenerator[None]:
         """Hold one of the turns that may run at once; waits for one."""
-        while self.max_running is not None and self.running >= self.max_running:
+        while self.is_full:
             await say(f"{self.running} of {self.max_running} turns of {self.name} run", self.clock.wall_ms())
             await self.pause(self._changed, math.inf)
         self.running += 1

@@ -25,6 +25,7 @@ from wire import logs
 from wire.client import BrokerClient, new_instance
 from wire.errors import QueenpostError
 from wire.home import Home
+from wire.layout import require_known
 from wire.link import Link
 from wire.private_files import read_secret
 
@@ -59,6 +60,7 @@ async def run(
     """As `serve`, inside an event loop; `say` gets the ready line instead of stdout."""
     try:
         settings.home.check()
+        require_known(settings.home)
         reap(settings.home)
         return await _host(settings, checkpoint, say or _say)
     except QueenpostError as exc:

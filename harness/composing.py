@@ -1,5 +1,7 @@
 """The second step of the loop: the words of a turn, out of its mail, the agent's role and what it knows already."""
 
+from collections.abc import Callable
+
 from harness.backends.protocol import NotStartedError
 from harness.post import Post
 from harness.prompting import compose, compose_next, read_role_prompt, standing
@@ -14,11 +16,15 @@ log = get_logger("turn")
 class Composer:
     """Writes the prompts of one agent. The role prompt is read each time: an edit needs no restart."""
 
-    def __init__(self, post: Post, workspace: Workspace, role_prompt: str | None) -> None:
+    def __init__(
+        self, post: Post, workspace: Workspace, role_prompt: str | None, hints: Callable[[], list[str]] = list
+    ) -> None:
         self._post = post
         self._workspace = workspace
         self._role_prompt = role_prompt
         """Where it lies."""
+        self._hints = hints
+        """What else is to be said in the next prompt."""
 
     async def write(self, turn: Turn, *, remembers: bool) -> str:
         """Write the prompt of a turn; one whose model remembers who it is gets its mail only.
@@ -26,6 +32,9 @@ class Composer:
         Raises:
             NotStartedError: the role prompt cannot be read.
         """
+        return "\n\n".join([await self._write(turn, remembers=remembers), *self._hints()])
+
+    async def _write(self, turn: Turn, *, remembers: bool) -> str:
         if remembers:
             return compose_next(turn)
         who = await self._post.insist(AgentsWhoami(), AgentsWho)

@@ -10,13 +10,15 @@ from typing import TypeVar
 
 import anyio
 
+from harness.backends.tool_calls import ToolCalls
+from harness.checkpoints import Checkpoint, go_on
 from harness.open_turn import OpenTurn
 from harness.post import Post
 from mcp_tools.desk import Received
 from wire.errors import QueenpostError
 from wire.inbox import InboxPeek, InboxPeeked
 from wire.logs import get_logger
-from wire.model import Request, Result
+from wire.model import Mutation, Request, Result
 from wire.settings import Role
 from wire.turns import Turn
 
@@ -32,12 +34,15 @@ log = get_logger("harness")
 class HarnessDesk:
     """See `mcp_tools.desk.Desk`."""
 
-    def __init__(self, post: Post, role: Role) -> None:
+    def __init__(self, post: Post, role: Role, checkpoint: Checkpoint = go_on) -> None:
         self.agent = post.agent
         self.role: Role = role
         self.open: OpenTurn | None = None
         """The turn that is open now."""
+        self.tools = ToolCalls()
+        """What the agent's program calls here."""
         self._post = post
+        self._checkpoint = checkpoint
         self._calls = anyio.Semaphore(CALLS_AT_ONCE)
         self._recvs = anyio.Semaphore(RECVS_AT_ONCE)
 
@@ -52,16 +57,21 @@ class HarnessDesk:
 
     async def call(self, request: Request, result: type[R], *, timeout_s: float = 30.0) -> R:
         """See `Desk`."""
-        async with self._calls:
-            return await self._post.call(request, result, timeout_s=timeout_s)
+        with self.tools.call(str(getattr(request, "op", ""))):
+            async with self._calls:
+                answer = await self._post.call(request, result, timeout_s=timeout_s)
+        if isinstance(request, Mutation):
+            await self._checkpoint("called")
+        return answer
 
     async def recv(self, *, maximum: int, wait_s: float, done: str | None) -> Received:
         """See `Desk`; `done` changes nothing, since all mail of a turn is settled together."""
         turn = self.open
         if turn is None:
             return await self._peek(maximum)
-        async with self._recvs:
-            return await turn.take(maximum, wait_s)
+        with self.tools.call("inbox.recv"):
+            async with self._recvs:
+                return await turn.take(maximum, wait_s)
 
     async def _peek(self, maximum: int) -> Received:
         peeked = await self.call(InboxPeek(max=maximum), InboxPeeked)

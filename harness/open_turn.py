@@ -101,8 +101,9 @@ class OpenTurn:
         self._on_its_way |= ids
         self.told_waiting = taken.waiting
         over = not taken.mail and (taken.exhausted or not self._parked_left_s)
-        note = nothing_more() if over else None
-        return Received(taken.mail, taken.waiting, turn=self.id, peek=False, note=note)
+        if over:  # what waits is for the next turn: told of it here, a model would ask for it again and again
+            return Received([], 0, turn=self.id, peek=False, note=nothing_more())
+        return Received(taken.mail, taken.waiting, turn=self.id, peek=False, note=None)
 
     def _nothing(self, note: str) -> Received:
         return Received([], 0, turn=None, peek=False, note=note)

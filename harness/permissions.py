@@ -1,8 +1,12 @@
 """A tool call that nothing allows yet becomes a durable ask: whoever answers it lets the turn go on (DESIGN 8)."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
 import anyio
 
 from harness.backends.protocol import Permission, Permitted
+from harness.delegating import DELEGATE_TTL_S, Rules, ask_delegate, chosen
 from harness.post import Post
 from harness.reporting import Reporter
 from wire.asks import PERMISSION_TTL_S, Ask, AsksAsk, AsksAsked, AsksWait, AsksWaited
@@ -22,12 +26,16 @@ class PermissionDesk:
     """Decides for one agent; see `harness.backends.protocol.Permit`.
 
     Equal prompts are one ask, which the broker sees to. Without an answer within a quarter of an hour it is a no.
+    What a rule leaves to another agent is asked there first, for a third of that time.
     """
 
-    def __init__(self, post: Post, reporter: Reporter, policy: Permissions) -> None:
+    def __init__(self, post: Post, reporter: Reporter, policy: Permissions, delegate: Rules | None = None) -> None:
         self._post = post
         self._reporter = reporter
         self._policy = policy
+        self._delegate = delegate or {}
+        self._allowed: set[Permission] = set()
+        """What a delegate allowed for always: exactly this, never the rule that the program proposes for it."""
         self._open: list[str] = []
         """What is asked now, in words."""
 
@@ -35,26 +43,53 @@ class PermissionDesk:
         """Ask, and wait for as long as a person takes."""
         if self._policy == "deny":
             return Permitted(allow=False, why=f"{permission.tool} is not among the tools that you may use")
+        if permission in self._allowed:
+            return Permitted(allow=True)
         try:
-            ended = await self._asked(permission)
+            ended = await self._ended(permission)
         except QueenpostError as exc:
             log.warning("permission_not_asked", tool=permission.tool, code=exc.code, reason=exc.message)
             return Permitted(allow=False, why=f"nobody could be asked: {exc.message}")
         decided = decision_of(ended)
-        log.info("permission_decided", ask=ended.id, tool=permission.tool, allow=decided.allow, always=decided.always)
+        log.info(
+            "permission_decided",
+            ask=ended.id,
+            tool=permission.tool,
+            allow=decided.allow,
+            always=decided.always,
+            by=ended.answered_by,
+        )
+        if decided.always and ended.target != "operator":
+            self._allowed.add(permission)
+            return Permitted(allow=True)
         return decided
 
-    async def _asked(self, permission: Permission) -> Ask:
-        request = AsksAsk(kind="permission", question=question_of(permission), ttl_s=PERMISSION_TTL_S, key=new_key())
+    async def _ended(self, permission: Permission) -> Ask:
+        to = chosen(self._delegate, permission)
+        if to is None:
+            return await self._asked(permission)
+        outcome = await ask_delegate(self._post, permission, to, lambda ask: self._waiting(ask, permission))
+        if outcome.answered is not None:
+            return outcome.answered
+        ttl_s = PERMISSION_TTL_S - (DELEGATE_TTL_S if outcome.asked else 0)
+        return await self._asked(permission, ttl_s, outcome.passed_on)
+
+    async def _asked(self, permission: Permission, ttl_s: int = PERMISSION_TTL_S, note: str = "") -> Ask:
+        request = AsksAsk(kind="permission", question=question_of(permission, note), ttl_s=ttl_s, key=new_key())
         asked = await self._post.insist(request, AsksAsked)
-        words = f"{asked.id}: {permission.tool} {permission.detail}".splitlines()[0]
-        self._open.append(words)
-        try:
-            await self._say()
+        async with self._waiting(asked.id, permission):
             while True:
                 waited = await self._post.insist(AsksWait(ask=asked.id), AsksWaited)
                 if waited.ask is not None:
                     return waited.ask
+
+    @asynccontextmanager
+    async def _waiting(self, ask: str, permission: Permission) -> AsyncGenerator[None]:
+        words = f"{ask}: {permission.tool} {permission.detail}".splitlines()[0]
+        self._open.append(words)
+        try:
+            await self._say()
+            yield
         finally:
             self._open.remove(words)
             with anyio.move_on_after(SAYING_S, shield=True):  # the program may withdraw its prompt and go on
@@ -67,9 +102,9 @@ class PermissionDesk:
             await self._reporter.say("working")
 
 
-def question_of(permission: Permission) -> str:
-    """Put a prompt into words for a person: what, with what, and what `always` would mean."""
-    lines = [f"May I use {permission.tool}?", permission.detail]
+def question_of(permission: Permission, note: str = "") -> str:
+    """Put a prompt into words for a person: what, with what, what came before, and what `always` would mean."""
+    lines = [f"May I use {permission.tool}?", permission.detail, *([f"({note})"] if note else [])]
     if permission.rule is not None:
         lines.append(f"`always` would allow, for this session: {permission.rule}")
     return "\n".join(lines)[:QUESTION_CHARACTERS]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import anyio
 
+from harness.hints import Hints
 from harness.prompting import compose, compose_next, read_role_prompt, standing
 from harness.workspace import Workspace
 from wire.agents import AgentsWho, AgentsWhoami
@@ -28,12 +29,12 @@ NO_TURN = "t?"
 """No turn is opened for a look."""
 
 
-async def shown(home: Home, agent: str, role_prompt: str | None, *, further: bool) -> str:
+async def shown(home: Home, agent: str, role_prompt: str | None, *, further: bool, notes_max_bytes: int = 0) -> str:
     """Give the prompt of a turn that would open now."""
     who, turn = await _asked(home, agent)
-    if further:
-        return compose_next(turn)
-    return compose(turn, who, state=home.agent_state(agent), role_prompt=_role(role_prompt))
+    state = home.agent_state(agent)
+    words = compose_next(turn) if further else compose(turn, who, state=state, role_prompt=_role(role_prompt))
+    return "\n\n".join([words, *Hints(Workspace(home, agent), notes_max_bytes)()])
 
 
 async def difference(home: Home, agent: str, role_prompt: str | None) -> str:
@@ -78,13 +79,21 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--role-prompt")
     parser.add_argument("--diff", action="store_true")
     parser.add_argument("--next", action="store_true")
+    parser.add_argument("--notes-max-bytes", type=int, default=0)
     options = parser.parse_args(arguments)
     try:
         home = find_home(options.home, os.environ, Path.cwd())
         asked = (
             partial(difference, home, options.agent, options.role_prompt)
             if options.diff
-            else partial(shown, home, options.agent, options.role_prompt, further=options.next)
+            else partial(
+                shown,
+                home,
+                options.agent,
+                options.role_prompt,
+                further=options.next,
+                notes_max_bytes=options.notes_max_bytes,
+            )
         )
         words = anyio.run(asked)
     except QueenpostError as exc:

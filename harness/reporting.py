@@ -36,6 +36,11 @@ class Reporter:
         if self.state == "working":
             await self.say("working", f"uses {' '.join(tool.split())[:TOOL_CHARACTERS]}")
 
+    async def is_silent(self, silent_s: float) -> None:
+        """Report that nothing comes from the program; the next tool that it uses ends that."""
+        if self.state == "working":
+            await self.say("working", f"stuck: nothing came from its program for {silent_s:.0f} s; told to finish")
+
     async def again(self, counter: Counter) -> None:
         """Report the last state on a new link: the broker keeps it in memory only."""
         await self._tell(Post(counter, self._post.agent))

@@ -46,6 +46,9 @@ Admission = Callable[[], AbstractAsyncContextManager[None]]
 AtTool = Callable[[str], Coroutine[Any, Any, None]]
 """Told of each tool that the model uses, by its name."""
 
+AtSilence = Callable[[float], Coroutine[Any, Any, None]]
+"""Told that nothing came for so many seconds."""
+
 log = get_logger("turn")
 
 
@@ -86,6 +89,7 @@ class Run:
         announcer: Announcer | None = None,
         admission: Admission = nullcontext,
         at_tool: AtTool | None = None,
+        at_silence: AtSilence | None = None,
         checkpoint: Checkpoint = go_on,
     ) -> None:
         self._turn = turn
@@ -100,6 +104,7 @@ class Run:
         self._announcer = announcer
         self._admission = admission
         self._at_tool = at_tool
+        self._at_silence = at_silence
         self._checkpoint = checkpoint
         self._scope = anyio.CancelScope()
         self._verdict: Ended | None = None
@@ -210,6 +215,8 @@ class Run:
         limit_s = self._silence.limit_s
         told = await program.nudge(finish_now(TOLD_AT * limit_s, (1 - TOLD_AT) * limit_s))
         log.warning("turn_silent", limit_s=limit_s, told=told)
+        if self._at_silence is not None:
+            await self._at_silence(TOLD_AT * limit_s)
 
     async def _interrupt(self, program: RunningTurn) -> None:
         self._interrupted = True

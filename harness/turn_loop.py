@@ -2,11 +2,12 @@
 
 Only a turn leases mail, and only a turn that was closed as completed has handled it: whatever happens
 between two lines of `run`, the mail comes again. Who restarts the loop is `harness.supervision`'s business.
+Long because whatever may end a turn from outside has to find the one that runs, in one place.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import anyio
 import anyio.lowlevel
@@ -19,11 +20,14 @@ from harness.composing import Composer
 from harness.crashes import Crashes
 from harness.desk import HarnessDesk
 from harness.freezing import Freezing
+from harness.hints import Hints
 from harness.lease import Lease
 from harness.open_turn import OpenTurn
 from harness.post import Post
 from harness.reporting import Reporter
 from harness.run import Ending, Run
+from harness.tidying import Tidier
+from harness.warmth import Place, unbounded
 from harness.workspace import Workspace
 from wire.agents import Reported
 from wire.clock import Clock
@@ -37,6 +41,7 @@ FAILED_REST_S = 300.0
 """After a crash loop; news of the agent's settings end it at once."""
 
 FROZEN = "frozen by the operator"
+FORGOT = "its program was ended while it waited; the prompt is written anew, for one that has to be told who it is"
 
 WANTED: frozenset[Outcome] = frozenset({"completed", "interrupted", "stopped", "suspended"})
 """Ends after which the next turn may begin at once."""
@@ -61,8 +66,12 @@ class Hosted:
     """Makes what has to be there before a turn."""
     permit: Permit = deny
     """Decides about what the program wants allowed."""
+    place: Place = field(default_factory=unbounded)
+    """Where its program is counted among those that stay between turns."""
     secrets: Callable[[], tuple[str, ...]] = tuple
     """What is masked in transcripts; asked for every turn."""
+    tidy: Tidier | None = None
+    """Makes notes shorter between turns."""
     checkpoint: Checkpoint = go_on
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
 
@@ -73,6 +82,7 @@ class TurnLoop:
     def __init__(self, hosted: Hosted) -> None:
         self.hosted = hosted
         self._crashes = Crashes()
+        self._hints = Hints(hosted.workspace, hosted.settings.notes_max_bytes)
         self._rests = 0
         """Failures in a row that were not the fault of the mail."""
         self._pause = anyio.CancelScope()
@@ -81,8 +91,12 @@ class TurnLoop:
         self._leaving = False
         self._verdict: Callable[[Run], None] | None = None
         """What ends the program that runs, or the next one before it starts."""
+        self._relies_on_memory = False
+        """The prompt does not say again who the agent is."""
         self.resting = False
         """It does not look for mail for a while, and has said so."""
+        self._tidying = False
+        """A session beside the agent's own makes its notes shorter."""
 
     async def run(self) -> None:
         """Serve turns until told to leave.
@@ -106,8 +120,11 @@ class TurnLoop:
                 except NotStartedError as exc:
                     ending = Ending(exc.outcome, exc.reason)
                 self._record(turn, ending)
+                self._hints.ended(turn.id, ending.outcome)
                 turn = await self._close(open_turn, ending)
             await self._rest(ending)
+            if ending.outcome == "completed" and turn is None:
+                await self._tidy()
 
     # --- the five steps -----------------------------------------------------------------------------
 
@@ -137,8 +154,11 @@ class TurnLoop:
     @asynccontextmanager
     async def _admission(self) -> AsyncGenerator[None]:
         async with self.hosted.account.admission(self.hosted.post.agent, self._park):
-            await self.hosted.reporter.say("working")
-            yield
+            with self.hosted.place.turn():
+                if self._relies_on_memory and not self.hosted.backend.remembers:
+                    raise NotStartedError("interrupted", FORGOT)
+                await self.hosted.reporter.say("working")
+                yield
 
     async def _compose(self, turn: Turn) -> str | None:
         """Write the prompt; None where the program already holds the mail."""
@@ -146,8 +166,9 @@ class TurnLoop:
         if turn.carried and self.hosted.backend.resident:
             return None
         await self.hosted.prepare()
-        composer = Composer(self.hosted.post, self.hosted.workspace, self.hosted.settings.prompt)
-        prompt = await composer.write(turn, remembers=self.hosted.backend.remembers)
+        composer = Composer(self.hosted.post, self.hosted.workspace, self.hosted.settings.prompt, self._hints)
+        self._relies_on_memory = self.hosted.backend.remembers
+        prompt = await composer.write(turn, remembers=self._relies_on_memory)
         await self.hosted.checkpoint("composed")
         return prompt
 
@@ -167,6 +188,7 @@ class TurnLoop:
             announcer=Announcer(hosted.post, open_turn),
             admission=self._admission,
             at_tool=hosted.reporter.uses,
+            at_silence=hosted.reporter.is_silent,
             checkpoint=hosted.checkpoint,
         )
         if self._verdict is not None:
@@ -242,11 +264,22 @@ class TurnLoop:
                 await self.hosted.sleep(seconds)
         self.resting = False
 
+    async def _tidy(self) -> None:
+        """Have the notes made shorter where they are too large; mail that comes meanwhile waits for a while."""
+        if self.hosted.tidy is None or self._leaving or self.hosted.freezing.holds(self.hosted.post.agent):
+            return
+        self.resting = self._tidying = True
+        try:
+            with anyio.CancelScope() as self._pause:
+                await self.hosted.tidy()
+        finally:
+            self.resting = self._tidying = False
+
     # --- from outside -------------------------------------------------------------------------------
 
     def wake(self) -> None:
         """End a rest: what stood in the way may be gone."""
-        if self.resting:
+        if self.resting and not self._tidying:
             self._pause.cancel()
 
     def leave(self) -> None:
@@ -261,6 +294,10 @@ class TurnLoop:
     def restart(self) -> None:
         """End the loop and the program that runs; its turn is closed as interrupted, and its mail goes back."""
         self._end(lambda run: run.stop("interrupted", "the operator restarted the agent"))
+
+    def lend(self) -> None:
+        """As `restart`, for a terminal that wants the session now."""
+        self._end(lambda run: run.stop("interrupted", "the operator opens the session at a terminal"))
 
     def lose(self, reason: str) -> None:
         """End the loop and the program that runs: the turn is not ours any more."""
@@ -280,6 +317,8 @@ class TurnLoop:
         """End the program that runs; its turn is closed as stopped, and the loop waits for the thaw."""
         if self._run is not None:
             self._run.stop("stopped", FROZEN)
+        elif self._tidying:
+            self._pause.cancel()
 
     def _end(self, verdict: Callable[[Run], None]) -> None:
         self._verdict = verdict

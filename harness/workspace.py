@@ -16,6 +16,13 @@ class Workspace:
 
     home: Home
     agent: str
+    aside: str = ""
+    """Named where it is not the agent's own session that works here, but one beside it: its files of ours lie apart."""
+
+    @property
+    def ours(self) -> Path:
+        """What belongs to us, below the agent's `harness/` folder."""
+        return self.home.agent_harness(self.agent) / self.aside
 
     @property
     def state(self) -> Path:
@@ -25,27 +32,37 @@ class Workspace:
     @property
     def transcripts(self) -> Path:
         """One file a turn, the newest ones only."""
-        return self.home.agent_transcripts(self.agent)
+        return self.ours / "transcripts" if self.aside else self.home.agent_transcripts(self.agent)
 
     @property
     def turn_file(self) -> Path:
         """Says which program runs now; see `harness.turn_file`."""
-        return self.home.agent_harness(self.agent) / "turn.json"
+        return self.ours / "turn.json"
 
     @property
     def programs(self) -> Path:
         """What we write for the program that plays the model: its list of MCP servers, a configuration of its own."""
-        return self.home.agent_harness(self.agent) / "programs"
+        return self.ours / "programs"
 
     @property
     def prompt_file(self) -> Path:
         """What the agent was told last in the first prompt of a session, without its mail."""
-        return self.home.agent_harness(self.agent) / "prompt.md"
+        return self.ours / "prompt.md"
 
     @property
     def session_file(self) -> Path:
         """Says which session of its own the program goes on with; see `harness.backends.session_file`."""
-        return self.home.agent_harness(self.agent) / "session.json"
+        return self.ours / "session.json"
+
+    @property
+    def restart_file(self) -> Path:
+        """Holds the number of the operator's wish for a restart that was carried out last."""
+        return self.home.agent_harness(self.agent) / "restarted"
+
+    @property
+    def session_lock(self) -> Path:
+        """Says who may run a program in the agent's session; see `harness.session_lock`."""
+        return self.home.agent_harness(self.agent) / "session.lock"
 
     @property
     def token_file(self) -> Path:
@@ -58,7 +75,7 @@ class Workspace:
         Raises:
             QueenpostError: they cannot be made, or are not safe.
         """
-        for folder in (self.state, self.home.agent_harness(self.agent), self.transcripts, self.programs):
+        for folder in (self.state, self.home.agent_harness(self.agent), self.ours, self.transcripts, self.programs):
             make_private_folder(folder)
 
     def resolve(self, path: str) -> Path:

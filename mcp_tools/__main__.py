@@ -1,6 +1,7 @@
 """`python -P -m mcp_tools --agent NAME [--home PATH] [--http [--port N]]`: the MCP server of one agent.
 
-Over stdio `--broker ADDRESS` names a broker elsewhere, `--token-file` and `--token-fd` another source of the token.
+Over stdio `--broker ADDRESS` names a broker elsewhere, `--token-file` and `--token-fd` another source of the token,
+and `--attach` takes the agent before its first recv.
 
 `queenpost mcp` starts it. Over stdio it exits 0 when its client leaves, either way on SIGTERM, and 1 with a sentence
 on stderr when it was refused.
@@ -41,11 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.broker:
             address = parse_address(options.broker)
             way = way_to(address, own, ca=options.ca, as_=options.agent, env=os.environ)
-            anyio.run(stdio.serve, home, options.agent, way.token, way.connect)
+            anyio.run(partial(stdio.serve, attach=options.attach), home, options.agent, way.token, way.connect)
         elif options.http:
             anyio.run(partial(_over_http, home, options.agent, token, options.port))
         else:
-            anyio.run(stdio.serve, home, options.agent, token)
+            anyio.run(partial(stdio.serve, attach=options.attach), home, options.agent, token)
     except* QueenpostError as group:
         reason = str(_first(group))
     if reason is not None:
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("queenpost mcp", description="Serve an agent's mail tools over stdio.")
     parser.add_argument("--agent", required=True, metavar="NAME", help="whose mail it is")
     parser.add_argument("--home", metavar="PATH", help="folder of the fleet")
+    parser.add_argument("--attach", action="store_true", help="over stdio: take the agent before its first recv")
     parser.add_argument("--http", action="store_true", help="serve over HTTP on loopback instead")
     parser.add_argument("--port", type=int, default=0, metavar="N", help="which port; any free one if left out")
     parser.add_argument("--broker", metavar="ADDRESS", help="a broker elsewhere, as `queenpost --broker` takes it")

@@ -95,6 +95,16 @@ class AttendedDesk:
                 await self._leave()
                 self._tasks.cancel_scope.cancel()
 
+    async def take_place(self) -> None:
+        """Attach now, not with the first recv: it shows in the status, and no other session gets the agent.
+
+        Never raises an error: where somebody else works for the agent, the first recv says so.
+        """
+        try:
+            await self._attach()
+        except QueenpostError as exc:
+            log.info("not_attached_at_once", agent=self.agent, code=exc.code)
+
     async def call(self, request: Request, result: type[R], *, timeout_s: float = CALL_S) -> R:
         """See `Desk`."""
         with self._sign_of_life():

@@ -13,18 +13,21 @@ class Bearers:
     """Token to desk. Keeps digests only, so that no listing or dump of this process' state holds a token."""
 
     def __init__(self) -> None:
-        self._desks: dict[str, tuple[bytes, Desk]] = {}
+        self._desks: dict[tuple[str, str], tuple[bytes, Desk]] = {}
         self._expected: dict[str, anyio.Event] = {}
 
-    def issue(self, desk: Desk) -> str:
-        """Make the token of an agent; an earlier one of the same agent is void from now on."""
+    def issue(self, desk: Desk, *, beside: str = "") -> str:
+        """Make the token of an agent; an earlier one of the same agent is void from now on.
+
+        `beside`: it is for another session of the agent, of that name, and voids that one's only.
+        """
         token = secrets.token_urlsafe(32)
-        self._desks[desk.agent] = (_digest(token), desk)
+        self._desks[desk.agent, beside] = (_digest(token), desk)
         return token
 
-    def revoke(self, agent: str) -> None:
-        """Void the token of an agent."""
-        self._desks.pop(agent, None)
+    def revoke(self, agent: str, *, beside: str = "") -> None:
+        """Void the token of an agent, or that of another session of it."""
+        self._desks.pop((agent, beside), None)
 
     def expect(self, agent: str) -> anyio.Event:
         """Give an event that the next request of an agent sets: its program has attached the tools."""

@@ -26,7 +26,8 @@ from starlette.types import Receive, Scope, Send
 
 from mcp_tools.desk import Desk
 from mcp_tools.exchange import Exchange, Exchanges
-from mcp_tools.server import Context, FindPlace, build_server
+from mcp_tools.notes import NotesDesk
+from mcp_tools.server import Context, FindPlace, build_notes_server, build_server
 from wire.errors import Unavailable
 from wire.logs import get_logger
 from wire.settings import Role
@@ -68,12 +69,15 @@ class App:
         self._build = build
         self._exchanges = Exchanges()
         self._managers: dict[Role, StreamableHTTPSessionManager] = {}
+        self._notes: StreamableHTTPSessionManager | None = None
+        """Of sessions that make notes shorter."""
 
     @asynccontextmanager
     async def run(self) -> AsyncGenerator[None]:
         """Hold the sessions of both surfaces."""
         self._managers = {role: _manager(self._build(role, _place_of)) for role in get_args(Role)}
-        async with self._managers["agent"].run(), self._managers["manager"].run():
+        self._notes = _manager(build_notes_server(_place_of))
+        async with self._managers["agent"].run(), self._managers["manager"].run(), self._notes.run():
             yield
 
     def close(self) -> None:
@@ -113,7 +117,9 @@ class App:
         async with self._exchanges.open(desk, session, receive, send) as exchange:
             known = {**scope, _IN_SCOPE: exchange, "user": _user(desk, token)}
             try:
-                await self._managers[desk.role].handle_request(known, exchange.receive, exchange.send)
+                of_notes = self._notes if isinstance(desk, NotesDesk) else None
+                manager = of_notes or self._managers[desk.role]
+                await manager.handle_request(known, exchange.receive, exchange.send)
             except ClientDisconnect:  # in the middle of its request: nobody is left to answer
                 log.info("http_client_gone", agent=desk.agent)
 

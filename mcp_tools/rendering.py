@@ -98,8 +98,8 @@ def _redelivery(mail: Mail, boundary: str) -> str:
     if not mail.earlier:
         return f"{banner}; check what is already done)"
     sends = "\n".join(_earlier(earlier) for earlier in mail.earlier[:_EARLIER_SHOWN])
-    more = len(mail.earlier) - _EARLIER_SHOWN
-    rest = f"\n(+{more} more)" if more > 0 else ""
+    more = max(len(mail.earlier) - _EARLIER_SHOWN, 0) + mail.earlier_more
+    rest = f"\n(+{more} more)" if more else ""
     return f"{banner}, but it had already sent:)\n<sent-{boundary}>\n{sends}{rest}\n</sent-{boundary}>"
 
 

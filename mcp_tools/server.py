@@ -21,7 +21,7 @@ from mcp_types import (
     TextContent,
 )
 
-from mcp_tools import agents, asks, inbox, reminders
+from mcp_tools import agents, asks, inbox, notes, reminders
 from mcp_tools.handover import Place
 from mcp_tools.tool import Call, Tool
 from wire.errors import Internal, QueenpostError, Unknown
@@ -50,7 +50,15 @@ def surface(role: Role) -> dict[str, Tool[Any]]:
 
 def build_server(role: Role, find_place: FindPlace, *, instructions: str | None = None) -> Server[Any]:
     """Build the server for a role; it holds no state, so any number of connections may share it."""
-    tools = surface(role)
+    return _server_of(surface(role), find_place, instructions)
+
+
+def build_notes_server(find_place: FindPlace) -> Server[Any]:
+    """Build the server for sessions that make notes shorter; see `mcp_tools.notes`."""
+    return _server_of({tool.name: tool for tool in notes.TOOLS}, find_place, None)
+
+
+def _server_of(tools: dict[str, Tool[Any]], find_place: FindPlace, instructions: str | None) -> Server[Any]:
     listed = ListToolsResult(tools=[tool.listed() for tool in tools.values()])
 
     async def list_tools(_: Context, __: PaginatedRequestParams | None) -> ListToolsResult:

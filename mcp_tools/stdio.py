@@ -4,7 +4,7 @@ Ends with its input or on SIGTERM; either way unhandled mail is back before the 
 """
 
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import cast
 
 import anyio
@@ -29,10 +29,13 @@ HOW_MAIL_IS_HANDLED = (
 log = get_logger("mcp")
 
 
-async def serve(home: Home, agent: str, token: Callable[[], str], connect: Connect | None = None) -> None:
+async def serve(
+    home: Home, agent: str, token: Callable[[], str], connect: Connect | None = None, *, attach: bool = False
+) -> None:
     """Be the agent's MCP server until the input ends or a signal comes.
 
-    `connect`: the way to the broker, where it is not the one of the home.
+    `connect`: the way to the broker, where it is not the one of the home. `attach`: take the agent as soon as
+    the client knows the tools, not with the first recv.
 
     Raises:
         Unavailable: no broker listens.
@@ -44,15 +47,27 @@ async def serve(home: Home, agent: str, token: Callable[[], str], connect: Conne
     async with anyio.create_task_group() as group:
         group.start_soon(_stop_on_signal, group.cancel_scope)
         async with attend(connect or home.socket, agent, token, note=note) as desk:
-            await _serve_streams(desk, wire_in, wire_out)
+            await _serve_streams(desk, wire_in, wire_out, desk.take_place if attach else None)
         group.cancel_scope.cancel()
 
 
-async def _serve_streams(desk: Desk, wire_in: int, wire_out: int) -> None:
+async def _serve_streams(
+    desk: Desk, wire_in: int, wire_out: int, when_listed: Callable[[], Awaitable[None]] | None
+) -> None:
+    """Serve; `when_listed` is called once the client has the list of our tools, and its model can call them."""
     place = Place(desk)
+    listed = anyio.Event()
+
+    async def written(data: bytes) -> None:
+        await place.sent(data)
+        # Inside of any text the quotes would have a backslash.
+        if when_listed is not None and not listed.is_set() and b'"tools":[' in data:
+            listed.set()
+            await when_listed()
+
     server = build_server(desk.role, lambda _: place, instructions=HOW_MAIL_IS_HANDLED)
     source = cast("anyio.AsyncFile[str]", LineReader(wire_in))
-    sink = cast("anyio.AsyncFile[str]", LineWriter(wire_out, place.sent))
+    sink = cast("anyio.AsyncFile[str]", LineWriter(wire_out, written))
     try:
         async with stdio_server(source, sink) as (read, write):
             await server.run(read, write, server.create_initialization_options())

@@ -10,6 +10,44 @@ let
   positive = most: types.addCheck (types.numbers.between 0 most) (number: number > 0);
   text = types.str;
   file = types.either types.path types.str;
+
+  pattern = types.strMatching "(.|\n){1,2000}";
+  keys = types.strMatching "(.|\n|\r){1,200}";
+  needed = type: description: mkOption { inherit type description; };
+
+  # A table of its own below an agent: regular expressions over the rendered screen, and what is typed.
+  pty = {
+    ready = needed pattern "Its prompt, among the last lines of the screen: it waits for input.";
+    busy = unset pattern "Stands among the last lines while it works; needed where the prompt stays there meanwhile.";
+    answers = option
+      (types.listOf (types.submodule {
+        options = {
+          screen = needed pattern "How a question looks that it puts on its screen.";
+          send = unset keys "What is typed, whoever it is about.";
+          allow = unset keys "It is a permission: what is typed where it is allowed.";
+          deny = unset keys "What is typed where it is not.";
+          always = unset keys "What is typed where it is allowed from now on. Unset: `allow`.";
+        };
+      })) [ ] "What it may ask on its screen; the first that fits counts.";
+    failures = option
+      (types.listOf (types.submodule {
+        options = {
+          screen = needed pattern "Words behind which it came back to its prompt without having done its work.";
+          outcome = needed
+            (types.enum [ "rate_limited" "overloaded" "auth" "credit" "bad_model" "offline" "context_full" ])
+            "What they mean.";
+        };
+      })) [ ] "What may stand in the way of a turn.";
+    forgets = unset pattern "Says that its history became a summary.";
+    submit = option keys "\r" "Typed behind the prompt of a turn.";
+    interrupt = option keys (builtins.fromJSON "\"\\u0003\"") "Ends what it does, and brings its prompt back.";
+    quit = unset keys "Ends it. Unset: SIGTERM.";
+    columns = option (types.ints.between 20 500) 120 "Columns of its terminal.";
+    rows = option (types.ints.between 5 200) 40 "Rows of its terminal.";
+    start_s = option (positive 3600) 60.0 "Seconds that the prompt may take to show after a start or an answer.";
+    attach_s = option (types.numbers.between 0 3600) 10.0 "Seconds that it may then take to attach our tools.";
+    settle_s = option (positive 60) 0.5 "Seconds that a prompt has to stand on the screen before it is believed.";
+  };
 in
 {
   fleet = {
@@ -72,6 +110,9 @@ in
           The variable of the program's environment that it goes into. Unset: the one that the program is known for.
         '';
         max_running = unset (types.ints.between 1 10000) "Turns at once. Unset: 1 for `inherit`, else any number.";
+        max_warm = unset (types.ints.between 0 10000) ''
+          Programs that stay between turns. Unset: one for each 400 MB of memory, over all accounts of a harness.
+        '';
       };
     });
   };
@@ -85,11 +126,11 @@ in
     type = types.attrsOf (types.submodule {
       options = {
         role = option (types.enum [ "agent" "manager" ]) "agent" "At most one agent of a fleet is its manager.";
-        backend = option (types.enum [ "none" "command" "scripted" "claude" "codex" "gemini" "opencode" ]) "none" ''
+        backend = option (types.enum [ "none" "command" "scripted" "claude" "codex" "gemini" "opencode" "pty" ]) "none" ''
           What runs its turns. `none`: no harness hosts it; it is a plain MCP client or a person at a command line.
         '';
         command = option (types.listOf text) [ ] ''
-          Executable and leading arguments; needed by the `command` backend, for others where it is not on PATH.
+          Executable and leading arguments; needed by `command` and `pty`, for others where it is not on PATH.
         '';
         args = option (types.listOf text) [ ] "Further arguments, for the command or the script.";
         script = unset text "Name of the script that the `scripted` backend follows.";
@@ -131,6 +172,17 @@ in
           Tokens, in and out, after which no more turns open until 00:00 UTC; the operator is asked. Unset: any number.
         '';
         daily_budget_usd = unset (positive 1000000) "The same in US dollars, by the program's own figures.";
+        pty = unset (types.submodule { options = pty; }) ''
+          What the program of the `pty` backend shows at its terminal, and what is typed there; docs/backends.md has
+          examples.
+        '';
+        delegate = option (types.attrsOf (types.listOf text)) { } "Who decides which of its permission prompts: rules by agent.";
+        mcp = unset file "JSON file with further MCP servers of its own; only the harness opens it.";
+        "inherit" = option (types.listOf (types.enum [ "skills" "commands" "agents" "claude_md" "agents_md" "gemini_md" ])) [ ]
+          "Parts of the user's own configuration that its folder gets.";
+        notes_max_bytes = option (types.ints.between 0 1073741824) 32768 ''
+          Notes larger than this are made shorter between turns; 0: never.
+        '';
         silence_s = option (positive 86400) 900.0 ''
           Seconds without output after which a turn is told to finish, interrupted, at last killed.
         '';

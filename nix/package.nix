@@ -37,6 +37,7 @@ python3Packages.buildPythonApplication {
     jinja2
     mcp
     pydantic
+    pyte
     starlette
     tzdata
     uvicorn

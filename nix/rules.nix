@@ -29,6 +29,8 @@ let
       "${agent.at}: only the agent with role = \"manager\" may be named manager")
     (rule (agent.backend != "command" || agent.command != [ ]) "${agent.at}: backend \"command\" needs a command")
     (rule (agent.backend != "scripted" || agent.script != null) "${agent.at}: backend \"scripted\" needs a script")
+    (rule (agent.backend != "pty" || (agent.command != [ ] && agent.pty != null))
+      "${agent.at}: backend \"pty\" needs a command, and a table pty")
     (rule
       (all (to: elem to ([ "manager" "operator" ] ++ names))
         (if agent.allowed_recipients == null then [ ] else agent.allowed_recipients))
@@ -39,6 +41,9 @@ let
       (path: absolute path || match ".*/.*" path == null))
     (outside "${agent.at}.env_file" agent.env_file (path: absolute path || lib.hasPrefix "secrets/" path))
     (secret "${agent.at}.env_file" agent.env_file)
+    (outside "${agent.at}.mcp" agent.mcp (path: absolute path || lib.hasPrefix "secrets/" path))
+    (rule (all (to: to != agent.name && elem to ([ "manager" ] ++ names)) (attrNames agent.delegate))
+      "${agent.at}.delegate names somebody who cannot decide")
     (rule (!agent.worktree || agent.workdir != null) "${agent.at}: worktree needs a workdir in a git repository")
     (rule (agent.account == null || elem agent.account ([ "default" ] ++ attrNames settings.accounts))
       "${agent.at}.account names one that is not declared")

@@ -34,6 +34,14 @@ class AgentsAttach(Request):
     """Whoever sets it has reaped the former holder. Harness only."""
 
 
+class Restart(Result):
+    """The operator's newest wish to have an agent's program started anew; who has carried it out keeps its number."""
+
+    number: int
+    now: bool = False
+    fresh: bool = False
+
+
 class AgentsAttached(Result):
     """The right to act for the agent on this connection."""
 
@@ -46,6 +54,8 @@ class AgentsAttached(Result):
     settings: AppliedSettings
     account: AppliedAccount | None = None
     """The account that the settings name, or the default one; None where the file does not declare it."""
+    restart: Restart | None = None
+    """None: nobody ever wished for one."""
 
 
 class AgentsDetach(Request):
@@ -169,7 +179,8 @@ class AgentsResume(Mutation):
 class AgentsRestart(Mutation):
     """Have the harness end the agent's program and start its loop anew, behind the turn that runs.
 
-    Told to the harness that holds the agent now, and kept nowhere: `conflict` where none is connected.
+    Durable once answered: a harness whose link is lost hears of it when it attaches again, and so does the next one.
+    `conflict` where no harness holds the agent.
     """
 
     op: Literal["agents.restart"] = "agents.restart"
@@ -178,6 +189,31 @@ class AgentsRestart(Mutation):
     """In the middle of the turn; its mail goes back uncounted."""
     fresh: bool = False
     """The program begins a new session; else it goes on with the one it has."""
+
+
+class AgentsLend(Request):
+    """Give what is needed to open an agent's own session at a terminal, and have its harness step aside for it.
+
+    Changes nothing here, and may be repeated. That the harness stepped aside shows in the lock of the session, which
+    lies beside it: whoever opens it holds that, and when it is let go, the harness goes on.
+    """
+
+    op: Literal["agents.lend"] = "agents.lend"
+    agent: Address
+    agent_token: Token | None = None
+    step_aside: bool = False
+    """Behind the turn that runs; False: only say how the session is opened."""
+    now: bool = False
+    """In the middle of the turn; its mail goes back uncounted."""
+
+
+class AgentsLent(Result):
+    """The agent's settings as they are, and its account, as `agents.attach` gives them."""
+
+    agent: str
+    role: Role
+    settings: AppliedSettings
+    account: AppliedAccount | None = None
 
 
 class AgentsWakeTest(Request):

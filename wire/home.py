@@ -94,6 +94,11 @@ class Home:
         return self.agent_harness(name) / "transcripts"
 
     @property
+    def layout(self) -> Path:
+        """Holds the number of the home's layout (`wire.layout`)."""
+        return self.root / "layout"
+
+    @property
     def accounts(self) -> Path:
         """Configuration folders of accounts with a login of their own; made when one is logged in."""
         return self.root / "accounts"

@@ -65,6 +65,8 @@ class Mail(Result):
     attempt: int = 1
     """1 for the first lease; more means an earlier turn with this mail did not finish."""
     earlier: list[EarlierSend] = Field(default_factory=list[EarlierSend])
+    earlier_more: int = 0
+    """How many sends of earlier attempts there are behind those."""
     about: About | None = None
     """Set on the mail of asks and reminders."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from wire import agents, asks, finding, fleet, inbox, letters, office, reminders, statistics, turns
+from wire import agents, asks, finding, fleet, inbox, letters, notes, office, reminders, statistics, turns
 from wire.model import Mutation, Request, Result
 
 Right = Literal["operator", "harness", "agent", "manager"]
@@ -70,6 +70,8 @@ _OPS = (
     _op(turns.TurnsResume, turns.TurnsOpened, ("agent",), attached=True),
     _op(turns.TurnsClose, turns.TurnsClosed, ("agent",), attached=True),
     _op(turns.TurnsSettle, turns.TurnsSettled, ("agent",)),
+    _op(notes.NotesBegin, notes.NotesBegun, ("agent",), attached=True),
+    _op(notes.NotesEnd, notes.NotesEnded, ("agent",), attached=True),
     _op(agents.AgentsAttach, agents.AgentsAttached, ("harness", "agent")),
     _op(agents.AgentsDetach, agents.AgentsChanged, ("harness", "agent")),
     _op(agents.AgentsReport, agents.AgentsChanged, ("agent",), attached=True),
@@ -80,6 +82,7 @@ _OPS = (
     _op(agents.AgentsPause, agents.AgentsChanged, ("operator", "manager")),
     _op(agents.AgentsResume, agents.AgentsChanged, ("operator", "manager")),
     _op(agents.AgentsRestart, agents.AgentsChanged, ("operator",)),
+    _op(agents.AgentsLend, agents.AgentsLent, ("harness",)),
     _op(agents.AgentsWakeTest, agents.AgentsWoken, ("operator",)),
     _op(agents.AgentsToken, agents.AgentsTokenPath, ("operator",)),
     _op(agents.AgentsRotate, agents.AgentsTokenPath, ("operator",)),

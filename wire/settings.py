@@ -5,12 +5,15 @@ Reading the file, with errors by file and line, is in `wire.settings_file`. Noth
 
 from typing import Annotated, Literal, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from wire.ids import AGENT_NAME_PATTERN, RESERVED_NAMES
+from wire.settings_model import SettingsModel
+from wire.settings_own import DelegateRules, Part, problem_of_delegates, problem_of_own
+from wire.settings_pty import PtySettings
 
 Role = Literal["agent", "manager"]
-Backend = Literal["none", "command", "scripted", "claude", "codex", "gemini", "opencode"]
+Backend = Literal["none", "command", "scripted", "claude", "codex", "gemini", "opencode", "pty"]
 Auth = Literal["token", "inherit", "own"]
 Permissions = Literal["ask", "edits", "deny", "bypass"]
 
@@ -18,12 +21,6 @@ DEFAULT_ACCOUNT = "default"
 """The account of an agent that names none; it needs no table."""
 
 AgentNameField = Annotated[str, Field(pattern=AGENT_NAME_PATTERN)]
-
-
-class SettingsModel(BaseModel):
-    """Strict and frozen; an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
 class AccountSettings(SettingsModel):
@@ -39,6 +36,8 @@ class AccountSettings(SettingsModel):
     """The variable of the program's environment that it goes into; unset: the one that the program is known for."""
     max_running: Annotated[int, Field(ge=1, le=10_000)] | None = None
     """Turns at once; unset: 1 for `inherit`, else any number."""
+    max_warm: Annotated[int, Field(ge=0, le=10_000)] | None = None
+    """Programs that stay between turns; unset: one for each 400 MB of memory, over all accounts of a harness."""
 
     @model_validator(mode="after")
     def _token_is_there(self) -> "AccountSettings":
@@ -66,11 +65,13 @@ class AgentSettings(SettingsModel):
     backend: Backend = "none"
     """`none`: no harness hosts it; it is a plain MCP client or a person at a command line."""
     command: list[str] = []
-    """Executable and leading arguments; needed by the `command` backend, for others where it is not on PATH."""
+    """Executable and leading arguments; needed by `command` and `pty`, for others where it is not on PATH."""
     args: list[str] = []
     """Further arguments, for the command or the script."""
     script: str | None = None
     """Name of the script that the `scripted` backend follows."""
+    pty: PtySettings | None = None
+    """What the program of the `pty` backend shows at its terminal."""
     prompt: str | None = None
     """File with the role prompt, put before the mail of every turn."""
     workdir: str | None = None
@@ -102,6 +103,14 @@ class AgentSettings(SettingsModel):
     """Tokens, in and out, after which no more turns open until 00:00 UTC; the operator is asked. Unset: any number."""
     daily_budget_usd: Annotated[float | None, Field(gt=0, le=1_000_000)] = None
     """The same in US dollars, by the program's own figures."""
+    delegate: dict[AgentNameField, DelegateRules] = {}
+    """Who decides what this agent wants allowed: `{manager = ["Bash(npm test*)"]}`. The rest is asked the operator."""
+    mcp: str | None = None
+    """JSON file with further MCP servers of its own, in the form `{"mcpServers": {…}}`; only the harness opens it."""
+    inherit: list[Part] = []
+    """Parts of the user's own configuration that its program gets where it has a configuration folder of its own."""
+    notes_max_bytes: Annotated[int, Field(ge=0, le=2**30)] = 32 * 1024
+    """Notes (`notes.md`) larger than this are made shorter between turns, by a session of their own; 0: never."""
     silence_s: Annotated[float, Field(gt=0, le=86_400)] = 900.0
     """A turn without output for this long is told to finish, interrupted, at last killed."""
 
@@ -111,9 +120,29 @@ class AgentSettings(SettingsModel):
             raise ValueError("backend 'command' needs command = [\"program\", …]")
         if self.backend == "scripted" and not self.script:
             raise ValueError("backend 'scripted' needs script = \"name\"")
+        if (problem := self._pty_problem()) is not None:
+            raise ValueError(problem)
         if self.worktree and self.workdir is None:
             raise ValueError('worktree = true needs workdir = "…", a folder of a git repository')
+        own = problem_of_own(
+            self.backend, self.permissions, delegate=self.delegate, mcp=self.mcp, inherit=self.inherit
+        )  # fmt: skip
+        if own is not None:
+            raise ValueError(own)
         return self
+
+    def _pty_problem(self) -> str | None:
+        """Say what does not go with a program whose screen is all that is known of it."""
+        if self.backend != "pty":
+            return None if self.pty is None else f"backend {self.backend!r} uses no pty table; take it out"
+        if not self.command:
+            return "backend 'pty' needs command = [\"program\", …]"
+        if self.pty is None:
+            return "backend 'pty' needs a table [agents.NAME.pty] with ready = 'how its prompt looks'"
+        unknown = ["model"] if self.model is not None else []
+        unknown += ["allowed_tools"] if self.allowed_tools else []
+        unknown += ['permissions = "edits"'] if self.permissions == "edits" else []
+        return f"backend 'pty' knows no {unknown[0]}; name it to the program in args" if unknown else None
 
 
 def _known_only(model: type[BaseModel]) -> BeforeValidator:
@@ -207,6 +236,9 @@ class Settings(SettingsModel):
         for name, agent in self.agents.items():
             if agent.account is not None and agent.account != DEFAULT_ACCOUNT and agent.account not in self.accounts:
                 raise ValueError(f"agents.{name}.account is {agent.account!r}, which no [accounts.…] table declares")
+            roles = {one: settings.role for one, settings in self.agents.items()}
+            if (problem := problem_of_delegates(name, list(agent.delegate), roles)) is not None:
+                raise ValueError(problem)
             for recipient in agent.allowed_recipients or []:
                 if recipient not in self.agents and recipient not in {"manager", "operator"}:
                     raise ValueError(

@@ -19,11 +19,11 @@ from wire.settings import (
     RetentionSettings,
     Settings,
 )
+from wire.settings_pty import PtyAnswer, PtyFailure, PtySettings
 from wire.toml_lines import Where, key_lines, line_of
 
-LATER = frozenset({"mqtt", "notify"} | {"mcp", "inherit"})
+LATER = frozenset({"mqtt", "notify"})
 """Tables and keys that the documentation names and this version does not know yet."""
-LATER_BACKENDS = frozenset({"pty"})
 TABLES: dict[str, type[BaseModel]] = {
     "fleet": FleetSettings,
     "limits": Limits,
@@ -118,6 +118,12 @@ def _known(table: Where) -> Iterable[str]:
     match table:
         case ():
             return Settings.model_fields
+        case ("agents", _, "pty", "answers", *_):
+            return PtyAnswer.model_fields
+        case ("agents", _, "pty", "failures", *_):
+            return PtyFailure.model_fields
+        case ("agents", _, "pty", *_):
+            return PtySettings.model_fields
         case ("agents", *_):
             return AgentSettings.model_fields
         case ("accounts", *_):
@@ -129,8 +135,6 @@ def _known(table: Where) -> Iterable[str]:
 
 
 def _not_one_of(value: object, expected: str) -> str:
-    if isinstance(value, str) and value in LATER_BACKENDS:
-        return f"{value!r} is not supported by this version; use {expected}"
     allowed = re.findall(r"'([^']*)'", expected)
     return f"{_short(value)} is not possible; use {expected}{_did_you_mean(str(value), allowed)}"
 

@@ -72,7 +72,7 @@ def _syntax_error(path: Path, text: str, exc: Exception) -> str:
 def _resolved(agent: AgentSettings, folder: Path, home: Path) -> AgentSettings:
     paths: dict[str, str | list[str]] = {
         key: _absolute(value, folder, home)
-        for key in ("workdir", "prompt", "env_file")
+        for key in ("workdir", "prompt", "env_file", "mcp")
         if (value := getattr(agent, key)) is not None
     }
     if agent.command and "/" in agent.command[0]:  # else it is looked for on PATH

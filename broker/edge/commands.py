@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from broker.services import agents, asks, inbox, letters, recall, reminders, settling, turns
+from broker.services import agents, asks, inbox, letters, notes, recall, reminders, settling, turns
 from broker.services.callers import Caller, Rules
 from broker.services.replies import once
 from broker.store.tx import Tx
@@ -12,6 +12,7 @@ from wire import agents as wire_agents
 from wire import asks as wire_asks
 from wire import inbox as wire_inbox
 from wire import letters as wire_letters
+from wire import notes as wire_notes
 from wire import reminders as wire_reminders
 from wire import turns as wire_turns
 from wire.model import Mutation, Request, Result
@@ -59,6 +60,8 @@ WRITES: dict[str, Write] = {
     "turns.resume": _plain(turns.resume),
     "turns.close": _plain(settling.close),
     "turns.settle": _plain(settling.settle),
+    "notes.begin": _plain(notes.begin),
+    "notes.end": _once(notes.end, wire_notes.NotesEnded),
     "agents.pause": _once(agents.pause, wire_agents.AgentsChanged),
     "agents.resume": _once(agents.pause, wire_agents.AgentsChanged),
     "agents.restart": _once(agents.restart, wire_agents.AgentsChanged),

@@ -13,7 +13,7 @@ from broker.edge.connection import Connection
 from broker.edge.hub import Hub
 from broker.edge.office import Office
 from broker.edge.version import program_version
-from broker.services import ask_views, holders, stories, views
+from broker.services import ask_views, holders, lending, restarts, stories, views
 from broker.services.callers import Caller
 from wire import agents, fleet, inbox, letters
 from wire.errors import Denied
@@ -112,7 +112,7 @@ async def attach(office: Office, hub: Hub, line: Connection, caller: Caller, req
     own = caller.kind == "agent"
     if own and request.agent != caller.name:
         raise Denied(f"this connection belongs to {caller.name}; it cannot attach {request.agent!r}")
-    proven = own or office.keys.is_agent(request.agent_token, request.agent)
+    proven = own or await _is_proven(office, request)
     reply = await office.writer.run(
         lambda tx: holders.attach(tx, Caller(line.principal.kind, line.principal.name), request, proven=proven)
     )
@@ -125,6 +125,20 @@ async def attach(office: Office, hub: Hub, line: Connection, caller: Caller, req
     else:
         hub.attached(reply.agent, line)
     return reply
+
+
+async def _is_proven(office: Office, request: agents.AgentsAttach) -> bool:
+    """Say whether the token is the agent's. Who was told of a new agent may be here before its token is known."""
+    if not office.keys.is_agent(request.agent_token, request.agent):
+        async with office.registering:
+            return office.keys.is_agent(request.agent_token, request.agent)
+    return True
+
+
+async def lend(office: Office, _hub: Hub, _line: Connection, caller: Caller, request: agents.AgentsLend) -> Result:
+    """Have an agent's session lent to a terminal."""
+    proven = office.keys.is_agent(request.agent_token, request.agent)
+    return await office.writer.run(partial(lending.lend, caller=caller, request=request, proven=proven))
 
 
 async def detach(office: Office, hub: Hub, line: Connection, caller: Caller, request: agents.AgentsDetach) -> Result:
@@ -144,6 +158,8 @@ async def report(office: Office, hub: Hub, line: Connection, caller: Caller, req
     """Keep what a harness says of its agent; a report of a former holder is forgotten at once."""
     if hub.is_holder(caller.name, line):
         office.reports.by_agent[caller.name] = request
+        if request.state in ("parked", "failed") and office.roles.get(caller.name) == "manager":
+            await office.writer.run(restarts.go_on)  # it opens no turn that others could wait for
     return agents.AgentsChanged(agent=caller.name, changed=True)
 
 
@@ -173,6 +189,7 @@ ERRANDS: dict[str, Errand] = {
     "agents.rotate": registry.rotate,
     "agents.attach": attach,
     "agents.detach": detach,
+    "agents.lend": lend,
     "agents.report": report,
     "agents.list": list_agents,
     "agents.show": show_agent,

@@ -3,7 +3,7 @@
 import json
 import re
 
-from broker.services import ask_ends, audit, budgets, holders, notices, reminders
+from broker.services import ask_ends, audit, budgets, holders, notices, reminders, restarts
 from broker.services.callers import Caller
 from broker.store.tx import Row, Tx
 from wire.agents import AgentsAdd, AgentsChanged, AgentsPause, AgentsRemove, AgentsRestart, AgentsResume
@@ -98,6 +98,7 @@ def remove(tx: Tx, caller: Caller, request: AgentsRemove) -> AgentsChanged:
     asks = ask_ends.cancel_of_agent(tx, request.agent)
     put_off = reminders.cancel_of_agent(tx, request.agent)
     dead = _bury_waiting(tx, request.agent)
+    restarts.revise(tx, row["role"])
     tx.run("credentials.drop", name=f"agent:{request.agent}")
     audit.write(tx, caller, "agent.removed", request.agent, dead=dead, asks=asks, reminders=put_off)
     announce(tx, request.agent, "removed")
@@ -143,20 +144,23 @@ def pause(tx: Tx, caller: Caller, request: AgentsPause | AgentsResume) -> Agents
     if changed:
         audit.write(tx, caller, "agent.paused" if pausing else "agent.resumed", request.agent)
         announce(tx, request.agent, "paused" if pausing else "resumed")
+        restarts.revise(tx, row["role"])
     return AgentsChanged(agent=request.agent, changed=changed)
 
 
 def restart(tx: Tx, caller: Caller, request: AgentsRestart) -> AgentsChanged:
-    """Tell the harness that holds an agent to start its loop anew. Changes nothing here: the harness does it.
+    """Have the harness that holds an agent start its loop anew; kept until a harness has done it.
+
+    The audit trail keeps the wish: a push may get lost with its link, `agents.attach` says it again.
 
     Raises:
-        Unknown: no such agent. Conflict: no harness is connected for it, so nobody would be told.
+        Unknown: no such agent. Conflict: no harness holds it, so there is nothing to start anew.
     """
     row = known(tx, request.agent)
-    if row["instance"] is None or row["lost_at"] is not None or row["attended"]:
+    if row["instance"] is None or row["attended"]:
         who = "a session of its own" if row["attended"] and row["instance"] is not None else "nobody"
         raise Conflict(f"{who} works for {request.agent} now, so there is no loop to start anew; start its harness")
+    audit.write(tx, caller, "agent.restarted", request.agent, now=request.now, fresh=request.fresh)
     data = {"change": "restart", "instance": row["instance"], "now": request.now, "fresh": request.fresh}
     tx.push(Push(event="agents_changed", agent=request.agent, data=data))
-    audit.write(tx, caller, "agent.restarted", request.agent, now=request.now, fresh=request.fresh)
     return AgentsChanged(agent=request.agent, changed=True)

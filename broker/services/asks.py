@@ -195,6 +195,8 @@ def answer(tx: Tx, caller: Caller, request: AsksAnswer, rules: Rules) -> AsksAns
     _settle_question(tx, caller, sender, row)
     if caller.name == OPERATOR:
         audit.write(tx, caller, "ask.answered", ask_id(row["id"]))
+    elif row["kind"] == "permission":  # left to it by a rule: who decided is kept as for an operator
+        audit.write(tx, caller, "permission.decided", ask_id(row["id"]), agent=row["asker"], answer=chosen.text)
     ended(tx, row, "answered")
     told = None if message is None else message_id(message)
     warnings = chosen.warnings if change is None else budgets.answered(tx, row["asker"], row["id"], change)

@@ -6,7 +6,7 @@ Frozen agents get no turn and send nothing; their mail collects, and nobody is a
 import json
 from collections.abc import Iterable, Sequence
 
-from broker.services import audit, holders
+from broker.services import audit, holders, restarts
 from broker.services.callers import Caller
 from broker.store.tx import Row, Tx
 from wire.errors import Unknown
@@ -47,6 +47,8 @@ def follow(tx: Tx, caller: Caller, everybody: bool, names: Iterable[str]) -> Fle
         _stop(tx, agent)
     for agent in thawed:
         tx.woke(agent["name"])
+    if frozen:
+        restarts.revise(tx, "manager")
     marked = [a["name"] for a in agents if a["name"] in wanted]
     if marks:
         unmarked = [a["name"] for a in agents if a["frozen"] and a["name"] not in wanted]

@@ -3,12 +3,14 @@
 An epoch belongs to an instance, not to a connection: the same instance comes back to its turns.
 """
 
-from broker.services import ask_ends, leasing, settling
+import json
+
+from broker.services import ask_ends, leasing, restarts, settling
 from broker.services.accounts import account_of
 from broker.services.callers import Caller
 from broker.services.policy import settings_of
 from broker.store.tx import Row, Tx
-from wire.agents import AgentsAttach, AgentsAttached, AgentsChanged, AgentsDetach
+from wire.agents import AgentsAttach, AgentsAttached, AgentsChanged, AgentsDetach, Restart
 from wire.errors import Conflict, Denied, Unknown
 from wire.fleet import Push
 from wire.ids import turn_id
@@ -41,7 +43,10 @@ def attach(tx: Tx, caller: Caller, request: AgentsAttach, *, proven: bool) -> Ag
     else:
         _require_free(tx, row, request, attended=attended)
         epoch = _succeed(tx, row)
+        if row["epoch"] and row["restarted"] and not attended and settings_of(row["settings"]).backend != "none":
+            restarts.tell(tx, row["name"])
     tx.run("agents.occupy", name=row["name"], instance=request.instance, epoch=epoch, attended=int(attended))
+    restarts.revise(tx, row["role"])
     tx.woke(row["name"])
     tx.log("agent_attached", agent=row["name"], epoch=epoch, instance=request.instance, attended=attended)
     return _attached(tx, row, epoch, attended=attended)
@@ -98,7 +103,19 @@ def _attached(tx: Tx, row: Row, epoch: int, *, attended: bool) -> AgentsAttached
         paused=bool(row["paused"]),
         settings=settings,
         account=account_of(tx, settings),
+        restart=_restart_of(tx, row["name"]),
     )
+
+
+def _restart_of(tx: Tx, agent: str) -> Restart | None:
+    """Give the newest wish to start the agent anew; what cannot be read of it is not wished."""
+    row = tx.one("audit.newest", subject=agent, action="agent.restarted")
+    if row is None:
+        return None
+    try:
+        return Restart.model_validate({"number": row["id"], **json.loads(row["detail"])})
+    except (ValueError, TypeError):
+        return Restart(number=row["id"])
 
 
 def detach(tx: Tx, caller: Caller, request: AgentsDetach) -> AgentsChanged:

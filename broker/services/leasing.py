@@ -29,11 +29,25 @@ class Batch:
     alone: bool = False
     broken: list[Row] = field(default_factory=list[Row])
     backing_off: int = 0
+    riders: list[Row] = field(default_factory=list[Row])
+    """Notices that go with other mail only; those that go with this batch are in `rows` too."""
 
     @property
     def depth(self) -> int:
         """The highest causal depth in the batch."""
         return max((row["depth"] for row in self.rows), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What earlier attempts at a delivery sent."""
+
+    first: list[EarlierSend]
+    more: int
+    """How many sends there are behind those."""
+
+
+NOTHING_SENT = Earlier([], 0)
 
 
 def choose(tx: Tx, agent: str, *, max_messages: int, max_bytes: int, joining: bool, backing_off: bool = True) -> Batch:
@@ -44,6 +58,9 @@ def choose(tx: Tx, agent: str, *, max_messages: int, max_bytes: int, joining: bo
     """
     batch = Batch()
     for row in _eligible(tx, agent, batch, backing_off=backing_off):
+        if row["rides"]:
+            (batch.riders if is_intact(row) else batch.broken).append(row)
+            continue
         if row["alone"] and (batch.rows or joining):
             break
         if batch.rows and (batch.bytes + row["bytes"] > max_bytes):
@@ -58,6 +75,9 @@ def choose(tx: Tx, agent: str, *, max_messages: int, max_bytes: int, joining: bo
         batch.alone = bool(row["alone"])
         if batch.alone or len(batch.rows) >= max_messages:
             break
+    if batch.rows and not batch.alone:
+        batch.rows = [*batch.riders, *batch.rows]
+        batch.bytes += sum(row["bytes"] for row in batch.riders)
     return batch
 
 
@@ -131,11 +151,12 @@ def mail_of(tx: Tx, turn: int, rows: list[Row], *, leased_now: bool) -> list[Mai
     again = [delivery for delivery, attempt in attempts.items() if attempt > 1]
     earlier = _earlier_sends(tx, turn, again) if again else {}
     return [
-        mail_from(row, attempts[row["delivery"]], earlier.get(row["delivery"], []), checked=leased_now) for row in rows
+        mail_from(row, attempts[row["delivery"]], earlier.get(row["delivery"], NOTHING_SENT), checked=leased_now)
+        for row in rows
     ]
 
 
-def mail_from(row: Row, attempt: int, earlier: list[EarlierSend], *, checked: bool) -> Mail:
+def mail_from(row: Row, attempt: int, earlier: Earlier, *, checked: bool) -> Mail:
     """Give one row as mail. `checked`: it was just seen to be intact."""
     reply = row["in_reply_to"]
     return Mail(
@@ -148,7 +169,8 @@ def mail_from(row: Row, attempt: int, earlier: list[EarlierSend], *, checked: bo
         depth=row["depth"],
         broadcast=row["addressed_to"] == "*",
         attempt=attempt,
-        earlier=earlier,
+        earlier=earlier.first,
+        earlier_more=earlier.more,
         about=about_of(row),
     )
 
@@ -163,10 +185,11 @@ def about_of(row: Row) -> About | None:
         return None
 
 
-def _earlier_sends(tx: Tx, turn: int, deliveries: list[int]) -> dict[int, list[EarlierSend]]:
-    found: dict[int, list[EarlierSend]] = {}
+def _earlier_sends(tx: Tx, turn: int, deliveries: list[int]) -> dict[int, Earlier]:
+    found: dict[int, Earlier] = {}
     for row in tx.all("turns.earlier_sends", ids=json.dumps(deliveries), turn=turn):
         excerpt = row["excerpt"].decode(errors="replace")
         sent = EarlierSend(id=message_id(row["id"]), to=row["addressed_to"], excerpt=excerpt)
-        found.setdefault(row["delivery"], []).append(sent)
+        so_far = found.get(row["delivery"], NOTHING_SENT).first
+        found[row["delivery"]] = Earlier([*so_far, sent], row["sends"] - len(so_far) - 1)
     return found

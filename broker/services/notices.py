@@ -81,8 +81,17 @@ def clock_was_set(tx: Tx, step_ms: int) -> None:
     tx.run("notices.shift", step=step_ms, now=tx.now_ms, latest=tx.now_ms + MERGE_MS)
 
 
-def _write(tx: Tx, recipient: str, text: str, about: int | None, carrying: About | None = None) -> str:
-    message = tx.insert(
+def write_riding(tx: Tx, recipient: str, text: str) -> str:
+    """Put a notice into a mailbox that is handed over with other mail and opens no turn by itself."""
+    message = _write_message(tx, recipient, text, None)
+    size = rendered_bytes(text)
+    tx.run("restarts.add_rider", message=message, recipient=recipient, sender=SYSTEM, bytes=size)
+    tx.run("inbox.count_one_in", recipient=recipient, messages=1, bytes=size)
+    return message_id(message)
+
+
+def _write_message(tx: Tx, recipient: str, text: str, about: int | None, carrying: About | None = None) -> int:
+    return tx.insert(
         "inbox.add_message",
         sender=SYSTEM,
         kind="system",
@@ -98,6 +107,10 @@ def _write(tx: Tx, recipient: str, text: str, about: int | None, carrying: About
         about=carrying.model_dump_json(exclude_defaults=True) if carrying else None,
         now=tx.now_ms,
     )
+
+
+def _write(tx: Tx, recipient: str, text: str, about: int | None, carrying: About | None = None) -> str:
+    message = _write_message(tx, recipient, text, about, carrying)
     size = rendered_bytes(text)
     tx.run(
         "inbox.add_delivery",

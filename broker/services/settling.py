@@ -7,7 +7,7 @@ Long because every way out of a lease stands here, side by side.
 import json
 from collections.abc import Iterable, Sequence
 
-from broker.services import ask_ends, ask_rows, budgets, leasing, notices
+from broker.services import ask_ends, ask_rows, budgets, leasing, notices, restarts
 from broker.services.callers import Caller
 from broker.services.turns import FENCED, again, holder_of, own_turn, ready, retake
 from broker.store.tx import Row, Tx
@@ -60,6 +60,8 @@ def close(tx: Tx, caller: Caller, request: TurnsClose) -> TurnsClosed:
     else:
         result = _return(tx, turn, own)
     budgets.spend(tx, caller.name, request.usage)
+    if turn["role"] == "manager":
+        restarts.go_on(tx)
     if carried:
         result = result.model_copy(update={"next": _carry(tx, turn, carried)})
     tx.woke(caller.name)
@@ -134,16 +136,20 @@ def _fail(tx: Tx, turn: Row, rows: list[Row], request: TurnsClose) -> TurnsClose
 
     Two or more that failed together go one by one from now on: so the culprit is found and the others live.
     """
-    alone = int(len(rows) > 1)
-    dead = [row for row in rows if row["failures"] + 1 >= MAX_FAILURES]
-    back = [row for row in rows if row["failures"] + 1 < MAX_FAILURES]
+    riders = [row for row in rows if row["rides"]]
+    if riders:  # they are nobody's fault, and wait for the next mail
+        tx.run("turns.back", ids=_deliveries(riders))
+    blamed = [row for row in rows if not row["rides"]]
+    alone = int(len(blamed) > 1)
+    dead = [row for row in blamed if row["failures"] + 1 >= MAX_FAILURES]
+    back = [row for row in blamed if row["failures"] + 1 < MAX_FAILURES]
     for failures in sorted({row["failures"] for row in back}):
         some = [row for row in back if row["failures"] == failures]
         ready_at = tx.now_ms + backoff_ms(failures + 1)
         tx.run("turns.back_failed", ids=_deliveries(some), ready_at=ready_at, alone=alone)
     if dead:
         _bury(tx, turn["agent"], dead, f"{MAX_FAILURES} turns failed, the last by {request.outcome}", alone)
-    return _closed(turn, given_back=back, dead=dead)
+    return _closed(turn, given_back=[*riders, *back], dead=dead)
 
 
 def _bury(tx: Tx, agent: str, rows: list[Row], why: str, alone: int) -> None:
@@ -288,7 +294,7 @@ def end_orphan(tx: Tx, agent: str, turn: int, outcome: str, reason: str, *, rest
 
 def release(tx: Tx, agent: str, rows: list[Row], *, restarted: bool) -> None:
     """Make leased mail ready again; hold what has seen too many restarts."""
-    tired = [row for row in rows if restarted and row["restarts"] + 1 >= MAX_RESTARTS]
+    tired = [row for row in rows if restarted and not row["rides"] and row["restarts"] + 1 >= MAX_RESTARTS]
     back = [row for row in rows if row not in tired]
     if back:
         tx.run("turns.back_restarted" if restarted else "turns.back", ids=_deliveries(back))

@@ -5,7 +5,7 @@ How a turn ends is in `settling`; who holds an agent is in `holders`.
 
 import json
 
-from broker.services import ask_ends, ask_rows, leasing
+from broker.services import ask_ends, ask_rows, leasing, restarts
 from broker.services.callers import Caller
 from broker.services.policy import settings_of
 from broker.store.tx import Row, Tx
@@ -56,7 +56,7 @@ def open_turn(tx: Tx, caller: Caller, request: TurnsOpen) -> TurnsOpened | None:
         backing_off=bool(holder["fleet_backs_off"]),
     )
     leasing.hold_broken(tx, caller.name, batch)
-    if not batch.rows:
+    if not batch.rows or restarts.keeps_back(tx, holder, batch.rows):
         return None
     if holder["has_lapsed"]:
         ask_ends.cancel_of_lapsed(tx, caller.name)
@@ -90,7 +90,8 @@ def holder_of(tx: Tx, caller: Caller) -> Row:
 def _left(holder: Row, batch: leasing.Batch) -> int:
     """How much mail is ready beyond the batch, from counters: reading an inbox of thousands would cost more."""
     leased = (holder["turn_messages"] or 0) + len(batch.rows)
-    return max(holder["inbox_messages"] - leased - len(batch.broken) - batch.backing_off, 0)
+    staying = len(batch.riders) if batch.alone else 0
+    return max(holder["inbox_messages"] - leased - len(batch.broken) - batch.backing_off - staying, 0)
 
 
 def ready(tx: Tx, agent: str) -> int:

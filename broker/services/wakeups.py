@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from broker.services import ask_ends, budgets, firings, leasing, notices, settling, storms
+from broker.services import ask_ends, budgets, firings, leasing, notices, restarts, settling, storms
 from broker.services.policy import settings_of
 from broker.store.tx import Row, Tx
 from wire.reminders import PER_TRANSACTION
@@ -26,6 +26,7 @@ def start(tx: Tx) -> None:
     storms.clock_was_set(tx)
     budgets.clock_was_set(tx)
     firings.start(tx)
+    restarts.start(tx)
 
 
 def rearm(tx: Tx) -> None:
@@ -43,6 +44,7 @@ def clock_was_set(tx: Tx, step_ms: int) -> None:
     storms.clock_was_set(tx)
     budgets.clock_was_set(tx)
     firings.clock_was_set(tx, step_ms)
+    restarts.clock_was_set(tx, step_ms)
     rearm(tx)
 
 
@@ -67,6 +69,7 @@ def run_due(tx: Tx) -> bool:
     ask_ends.expire_due(tx)
     budgets.begin_days(tx)
     notices.flush_due(tx)
+    restarts.go_on_if_due(tx)
     fired = firings.fire_due(tx)
     tx.revise_due()
     return fired >= PER_TRANSACTION

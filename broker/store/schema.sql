@@ -5,7 +5,7 @@ CREATE TABLE fleet (
     created_at INTEGER NOT NULL,
     boots INTEGER NOT NULL DEFAULT 0,            -- broker starts; a lease of an earlier boot is re-armed once
     limits TEXT NOT NULL DEFAULT '{}'            -- applied [limits] as JSON
-, frozen INTEGER NOT NULL DEFAULT 0 CHECK (frozen IN (0, 1)), indexed_to INTEGER NOT NULL DEFAULT 0, probed_at INTEGER NOT NULL DEFAULT 0, retention TEXT NOT NULL DEFAULT '{}', forgotten_handled INTEGER NOT NULL DEFAULT 0, forgotten_redelivered INTEGER NOT NULL DEFAULT 0, forgotten_dead INTEGER NOT NULL DEFAULT 0, forgotten_expired INTEGER NOT NULL DEFAULT 0, forgotten_mailbox INTEGER NOT NULL DEFAULT 0, accounts TEXT NOT NULL DEFAULT '{}') STRICT;
+, frozen INTEGER NOT NULL DEFAULT 0 CHECK (frozen IN (0, 1)), indexed_to INTEGER NOT NULL DEFAULT 0, probed_at INTEGER NOT NULL DEFAULT 0, retention TEXT NOT NULL DEFAULT '{}', forgotten_handled INTEGER NOT NULL DEFAULT 0, forgotten_redelivered INTEGER NOT NULL DEFAULT 0, forgotten_dead INTEGER NOT NULL DEFAULT 0, forgotten_expired INTEGER NOT NULL DEFAULT 0, forgotten_mailbox INTEGER NOT NULL DEFAULT 0, accounts TEXT NOT NULL DEFAULT '{}', others_wait_until INTEGER) STRICT;
 
 CREATE TABLE agents (
     name TEXT PRIMARY KEY,
@@ -30,7 +30,7 @@ CREATE TABLE agents (
     bucket REAL NOT NULL DEFAULT 0,
     bucket_at INTEGER NOT NULL DEFAULT 0,
     created_at INTEGER NOT NULL
-, frozen INTEGER NOT NULL DEFAULT 0 CHECK (frozen IN (0, 1)), reminder_bucket REAL NOT NULL DEFAULT 0, reminder_bucket_at INTEGER NOT NULL DEFAULT 0, budget_until INTEGER, budget_reason TEXT) STRICT;
+, frozen INTEGER NOT NULL DEFAULT 0 CHECK (frozen IN (0, 1)), reminder_bucket REAL NOT NULL DEFAULT 0, reminder_bucket_at INTEGER NOT NULL DEFAULT 0, budget_until INTEGER, budget_reason TEXT, boot INTEGER NOT NULL DEFAULT 0) STRICT;
 
 CREATE UNIQUE INDEX one_manager ON agents (role) WHERE role = 'manager' AND state <> 'removed';
 
@@ -90,7 +90,7 @@ CREATE TABLE deliveries (
     turn INTEGER,                                -- the turn that holds it, or the last that did
     reason TEXT,
     discarded_at INTEGER,
-    settled_at INTEGER,                          -- when it became acked, dead or expired
+    settled_at INTEGER, rides INTEGER NOT NULL DEFAULT 0 CHECK (rides IN (0, 1)),                          -- when it became acked, dead or expired
     UNIQUE (message, recipient),
     CHECK (state <> 'leased' OR turn IS NOT NULL)
 ) STRICT;

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from console.cli.attach import attach
 from console.cli.connecting import ask
 from console.cli.homes import broker_of, tilde
 from console.cli.loops import restart, wake_test
@@ -27,6 +28,7 @@ def agent() -> None:
     """Add, list, show, pause, resume, restart and remove agents; wake them, and look over their shoulders."""
 
 
+agent.add_command(attach)
 agent.add_command(restart)
 agent.add_command(tail)
 agent.add_command(wake_test)

@@ -1,6 +1,7 @@
 """`queenpost demo`: the main job, end to end, on this machine, in less than half a minute."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import anyio
@@ -10,10 +11,14 @@ from console.cli.failing import INTERRUPTED, REFUSED
 from console.cli.homes import tilde
 from console.cli.options import Options, command
 from console.cli.screen import bold, dim, print_json, safe
+from console.cli.sizes import tokens_in_short
+from console.demo.cast import Cast
 from console.demo.performance import Performance
 from console.demo.report import print_account, print_report
 from console.demo.stage import Stage, set_stage
 from console.demo.verdict import Play, as_json
+from console.logins.finding import KNOWN, known_as, look, missing
+from wire.errors import Invalid, Unavailable
 
 
 @command("demo")
@@ -26,15 +31,32 @@ from console.demo.verdict import Play, as_json
     help="The folder that the agents survey; else the current one. It is only read.",
 )
 @click.option("--keep", is_flag=True, help="Keep the temporary home, to look around in it.")
+@click.option(
+    "--backend",
+    type=click.Choice(["scripted", *(known.backend for known in KNOWN)]),
+    default="scripted",
+    show_default=True,
+    help="Who plays: scripted agents, or a program that is installed and logged in; its turns are paid for.",
+)
+@click.option("--model", metavar="NAME", help="The model of the program, in its own words; unset: what it takes.")
+@click.option("--yes", is_flag=True, help="Do not ask before turns that are paid for.")
 @click.pass_context
-def demo(ctx: click.Context, options: Options, folder: Path, keep: bool) -> None:
+def demo(
+    ctx: click.Context, options: Options, folder: Path, keep: bool, backend: str, model: str | None, yes: bool
+) -> None:
     """See a fleet at work: a manager and two workers survey a folder, and one worker is killed in the middle.
 
     It needs no key and no service, and takes some seconds. It ends with the report of the survey and with the
     account of all mail, from the broker. The exit code is 0 only if nothing was lost and the mail of the killed
     worker was handed out again.
+
+    With --backend a real program does the same, under your login, in some minutes. It reads the folder and changes
+    nothing. What it costs at most is said before it begins.
     """
-    stage = set_stage(folder)
+    if backend == "scripted" and model:
+        raise click.UsageError("--model is for a real program; name it with --backend")
+    cast = Cast() if backend == "scripted" else _hired(backend, model, yes=yes, quiet=options.json)
+    stage = set_stage(folder, cast)
     if not options.json:
         _introduce(stage)
     performance = Performance(stage, (lambda _: None) if options.json else click.echo)
@@ -50,9 +72,41 @@ def demo(ctx: click.Context, options: Options, folder: Path, keep: bool) -> None
     ctx.exit(REFUSED if performance.outcome.problems() else 0)
 
 
+def _hired(backend: str, model: str | None, *, yes: bool, quiet: bool) -> Cast:
+    """Find the program, say what the demo may cost, and ask.
+
+    Raises:
+        Unavailable: it is not installed, or not logged in. Invalid: there is nobody to ask.
+    """
+    candidate = look(known_as(backend))
+    if not candidate.ready:
+        raise Unavailable(f"{missing(candidate)}. Without --backend the demo needs neither program nor login")
+    cast = Cast(candidate.known, model)
+    if not quiet:
+        for line in _price(cast, candidate.path or ""):
+            click.echo(line)
+    if not yes:
+        if quiet or not sys.stdin.isatty():
+            raise Invalid("its turns are paid for, and there is nobody to ask; say --yes if that is all right")
+        click.confirm("Go on?", abort=True)
+    return cast
+
+
+def _price(cast: Cast, path: str) -> list[str]:
+    bounds, title = cast.bounds, cast.known.title if cast.known else ""
+    most = f"${bounds.usd or 0:.2f} or {(bounds.tokens or 0) / 1e6:.0f}M tokens"
+    return [
+        f"{bold('It costs')}  some 6 to 10 turns of {title}, under your login",
+        f"          ({safe(tilde(path))}).",
+        f"          It stops after {bounds.turns} turns, {bounds.seconds / 60:.0f} minutes, {most}: by its",
+        "          own figures, known when a turn ends. A subscription pays in quota.\n",
+    ]
+
+
 def _introduce(stage: Stage) -> None:
     click.echo(f"{bold('Queenpost demo')}  a manager and two workers survey {safe(tilde(stage.folder))}")
-    click.echo(dim("Scripted agents, real mail; no key, no service. One of them will be killed.\n"))
+    paid = "real turns" if stage.cast.known else "real mail; no key, no service"
+    click.echo(dim(f"{stage.cast.title}, {paid}. One of them will be killed.\n"))
 
 
 def _show(options: Options, stage: Stage, outcome: Play, *, kept: bool) -> None:
@@ -80,7 +134,8 @@ def _without_home(report: str, stage: Stage) -> str:
 def _verdict(outcome: Play) -> list[str]:
     problems = outcome.problems()
     if problems:
-        return [click.style(f"FAILED  {safe(problem)}", fg="red", bold=True) for problem in problems]
+        spent = [f"It took {_spent(outcome)}."] if outcome.tokens is not None else []
+        return spent + [click.style(f"FAILED  {safe(problem)}", fg="red", bold=True) for problem in problems]
     accident = outcome.accident
     story = outcome.stories[0]
     copy = story.deliveries[0]
@@ -88,5 +143,11 @@ def _verdict(outcome: Play) -> list[str]:
     return [
         click.style(f"All is well after {outcome.seconds:.1f} s.", fg="green", bold=True)
         + f" {killed}; its mail {story.id} was handled in turn {copy.turn}, attempt {copy.attempt}.",
-        dim("Nothing is left running. Your own fleet: `queenpost init --here`, then `queenpost up`."),
+        *([f"It took {_spent(outcome)}."] if outcome.tokens is not None else []),
+        dim('Nothing is left running. Your own fleet: `queenpost new "GOAL"`, or `queenpost init --here`.'),
     ]
+
+
+def _spent(outcome: Play) -> str:
+    cost = "" if outcome.cost_usd is None else f", ${outcome.cost_usd:,.2f} by the program's own figures"
+    return f"{tokens_in_short(outcome.tokens or 0)} tokens{cost}"

@@ -22,7 +22,7 @@ WORDS = "This is a wake test by the operator. There is nothing to do and nothing
 def restart(options: Options, names: tuple[str, ...], now: bool, fresh: bool) -> None:
     """Start the programs of these agents anew, each behind the turn that runs; they go on with their sessions.
 
-    Their harness does it, and has to be connected.
+    Their harness does it: at once, or as soon as its link is back. Where no harness holds the agent, it is refused.
     """
     for name in names:
         request = ops.AgentsRestart(agent=name, now=now, fresh=fresh, key=new_key())

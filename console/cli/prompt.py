@@ -34,4 +34,5 @@ def _preview(options: Options, agent: str, *more: str) -> None:
     shown = ask(options, AgentsShow(agent=agent), AgentsShown)
     role = shown.settings.prompt
     named = ["--role-prompt", str(home.root / role)] if role else []
-    become("harness.preview", agent, "--home", str(home.root), *named, *more)
+    most = ["--notes-max-bytes", str(shown.settings.notes_max_bytes)]
+    become("harness.preview", agent, "--home", str(home.root), *named, *most, *more)

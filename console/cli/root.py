@@ -26,9 +26,11 @@ class Entry:
 
 COMMANDS: dict[str, Entry] = {
     "init": Entry("init:init", "Fleet", "Write a queenpost.toml to start from."),
+    "new": Entry("new:new", "Fleet", "Make a fleet for a goal, and watch it work."),
     "up": Entry("up:up", "Fleet", "Run the whole fleet: broker and harness."),
     "down": Entry("up:down", "Fleet", "Stop a fleet that `up` runs."),
     "status": Entry("status:status", "Fleet", "Show the agents, their mail and the account."),
+    "watch": Entry("watch:watch", "Fleet", "Watch a fleet at work, live."),
     "apply": Entry("apply:apply", "Fleet", "Make an edited queenpost.toml true."),
     "doctor": Entry("doctor:doctor", "Fleet", "Check that all works, and say what mends it."),
     "logs": Entry("logs:logs", "Fleet", "Read what the programs of the fleet did."),
@@ -53,6 +55,8 @@ COMMANDS: dict[str, Entry] = {
     "held": Entry("held:held", "Mail", "List, release or discard held mail."),
     "recall": Entry("recall:recall", "Mail", "Take back mail that nobody has leased."),
     "agent": Entry("agents:agent", "Agents", "Add, list, watch, pause, restart, remove agents."),
+    "claude": Entry("sessions:claude", "Agents", "Open your own Claude Code as an agent."),
+    "codex": Entry("sessions:codex", "Agents", "Open your own Codex as an agent."),
     "prompt": Entry("prompt:prompt", "Agents", "Show the words with which an agent is woken."),
     "broker": Entry("programs:broker", "Programs", "Run the broker alone."),
     "harness": Entry("programs:harness", "Programs", "Run the harness alone."),

@@ -63,7 +63,7 @@ def up(options: Options, detach: bool) -> None:
         name_fleet(name_of(options, home), home.root)
     _prove_logins(settings)
     if detach:
-        _say_ready(options, home, _detached(settings))
+        _say_ready(options, home, start_detached(settings))
         return
     anyio.run(_foreground, options, settings)
 
@@ -133,8 +133,12 @@ def _say_ready(options: Options, home: Home, said: Mapping[str, Any]) -> None:
     note("`queenpost send`, `status`, `logs -f` work from any terminal; `queenpost down` ends the fleet")
 
 
-def _detached(settings: UpSettings) -> Mapping[str, Any]:
-    """Start a supervisor that outlives us, and hear whether it is ready."""
+def start_detached(settings: UpSettings) -> Mapping[str, Any]:
+    """Start a supervisor that outlives us, and hear what it says when it is ready.
+
+    Raises:
+        Refused: it is not; with its reason.
+    """
     config = ["--config", str(settings.config)] if settings.config else []
     process = subprocess.Popen(
         python("console.supervisor", "--home", str(settings.home.root), *config),
@@ -196,13 +200,13 @@ def down(options: Options, drain: bool, within: float) -> None:
     elif pid is not None:
         with suppress(ProcessLookupError):  # it ended by itself since
             os.kill(pid, signal.SIGTERM)
-        anyio.run(_wait_for_end, home, pid)
+        anyio.run(wait_for_end, home, pid)
         _tell_down(options, home, "stopped", "stopped")
     elif orphans := left_behind(settings.children):
         anyio.run(end, orphans.values(), ORPHAN_GRACE_S)
         settings.children.unlink(missing_ok=True)
         _tell_down(options, home, "stopped", f"stopped what a killed `up` left behind: {', '.join(orphans)}")
-    elif _listens(home):
+    elif listens(home):
         raise Refused("conflict", "a broker runs here, but not under `queenpost up`; stop that program itself")
     else:
         _tell_down(options, home, "not_running", f"nothing to stop: no fleet runs in {tilde(home.root)}")
@@ -217,7 +221,12 @@ def _drained(options: Options, home: Home, pid: int, within_min: float) -> bool:
     return done
 
 
-async def _wait_for_end(home: Home, pid: int) -> None:
+async def wait_for_end(home: Home, pid: int) -> None:
+    """Return when a supervisor that was told to end has ended.
+
+    Raises:
+        Refused: it takes too long.
+    """
     with anyio.move_on_after(DOWN_S):
         while holder(home.up_lock) == pid:  # noqa: ASYNC110  # it is not our child, so nothing tells of its end
             await anyio.sleep(0.05)
@@ -225,7 +234,8 @@ async def _wait_for_end(home: Home, pid: int) -> None:
     raise Refused("unavailable", f"`queenpost up` (pid {pid}) has not ended within {DOWN_S:.0f} s; its log says why")
 
 
-def _listens(home: Home) -> bool:
+def listens(home: Home) -> bool:
+    """Say whether a broker answers on this home."""
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(1)
         return probe.connect_ex(str(home.socket)) == 0

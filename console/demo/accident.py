@@ -8,11 +8,16 @@ from typing import Any
 import anyio
 
 from console.supervisor.processes import Process
+from console.transcripts.files import Tail
+from console.transcripts.lines import read_line
 from wire.home import Home
 
 LOOK_EVERY_S = 0.05
 PAUSE_MARK = "paused.json"
 """The scripted worker writes it into its state folder when it pauses with work in its hands."""
+
+BEGUN = ("said", "thought", "called")
+"""What of a transcript is the model's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +31,29 @@ class Accident:
     """What the agent was working on."""
 
 
-async def kill_in_the_middle(home: Home, agent: str) -> Accident:
-    """Wait until the agent's program is at work, and kill it. The pid is checked: it may be another's by now."""
+async def kill_in_the_middle(home: Home, agent: str, *, scripted: bool = True) -> Accident:
+    """Wait until the agent's program is at work, and kill it. The pid is checked: it may be another's by now.
+
+    A scripted one is in the middle where it pauses, a real one once its model has said or done something.
+    """
     while True:
-        accident = _try(home, agent) if (home.agent_state(agent) / PAUSE_MARK).exists() else None
+        ready = _pauses(home, agent) if scripted else _has_begun(home, agent)
+        accident = _try(home, agent) if ready else None
         if accident is not None:
             return accident
         await anyio.sleep(LOOK_EVERY_S)
+
+
+def _pauses(home: Home, agent: str) -> bool:
+    return (home.agent_state(agent) / PAUSE_MARK).exists()
+
+
+def _has_begun(home: Home, agent: str) -> bool:
+    note = _turn_file(home.agent_harness(agent) / "turn.json")
+    if note is None:
+        return False
+    lines = Tail(home.agent_transcripts(agent), str(note["turn"])).new()
+    return any(happened.kind in BEGUN for line in lines for happened in read_line(line))
 
 
 def _try(home: Home, agent: str) -> Accident | None:

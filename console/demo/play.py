@@ -9,7 +9,9 @@ from typing import TypeVar
 import anyio
 
 from console.demo.accident import Accident, kill_in_the_middle
-from console.demo.stage import MANAGER, VICTIM, Stage
+from console.demo.bounding import beyond, spent
+from console.demo.cast import MANAGER, VICTIM
+from console.demo.stage import Stage
 from console.demo.verdict import Play
 from wire.client import BrokerClient, new_key
 from wire.fleet import FleetState, FleetStatus
@@ -27,21 +29,30 @@ async def play(stage: Stage, client: BrokerClient, outcome: Play, on_kill: Calla
     async with anyio.create_task_group() as tasks:
 
         async def accident() -> None:
-            outcome.accident = await kill_in_the_middle(stage.home, VICTIM)
+            outcome.accident = await kill_in_the_middle(stage.home, VICTIM, scripted=stage.cast.known is None)
             on_kill(outcome.accident)
 
+        async def bound() -> None:
+            outcome.failure = await beyond(client, stage.cast.bounds)
+            tasks.cancel_scope.cancel()
+
         tasks.start_soon(accident)
+        if stage.cast.known is not None:
+            tasks.start_soon(bound)
         outcome.report = await _first(lambda: _report(client, outcome.request or ""))
         # The report needs every worker's answer: if nobody was killed until now, nobody will be.
         tasks.cancel_scope.cancel()
-    await _first(lambda: _settled(client))
+    if outcome.failure is None:
+        await _first(lambda: _settled(client))
 
 
 async def take_account(client: BrokerClient, outcome: Play) -> None:
     """Ask the broker what became of all mail, and of what the killed program had in its hands."""
     for message in outcome.accident.mail if outcome.accident else []:
         outcome.stories.append(await client.call(InboxExplain(message=message), InboxExplained))
-    outcome.account = (await client.call(FleetStatus(), FleetState)).account
+    fleet = await client.call(FleetStatus(), FleetState)
+    outcome.account = fleet.account
+    outcome.tokens, outcome.cost_usd = spent(fleet)
 
 
 async def _first(look: Callable[[], Awaitable[T | None]]) -> T:

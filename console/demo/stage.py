@@ -1,39 +1,13 @@
-"""What the demo sets up: a temporary home, settings for a manager and two workers, and the job."""
+"""Where the demo plays: a temporary home with the settings of its cast, a real folder, and the job."""
 
 import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from console.demo.cast import Cast
 from wire.errors import Invalid
-from wire.home import CONFIG_NAME, Home
-
-MANAGER = "manager"
-VICTIM = "worker-1"
-"""The one whose program is killed: it is given work whenever there is any."""
-OTHER = "worker-2"
-
-SETTINGS = f"""\
-# The fleet of `queenpost demo`: scripted agents, which need neither key nor model.
-
-[fleet]
-name = "demo"
-
-[agents.{MANAGER}]
-role = "manager"
-backend = "scripted"
-script = "survey-manager"
-args = ["{VICTIM}", "{OTHER}"]
-
-[agents.{VICTIM}]
-backend = "scripted"
-script = "survey-worker"
-args = ["--pause-once"]  # stops in the middle of its first job, to be killed there
-
-[agents.{OTHER}]
-backend = "scripted"
-script = "survey-worker"
-"""
+from wire.home import Home
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +17,15 @@ class Stage:
     home: Home
     folder: Path
     """The real folder that is surveyed. It is only read."""
+    cast: Cast
 
     @property
     def request(self) -> str:
         """What the operator asks of the manager."""
-        return f"Survey the folder {self.folder}"
+        return self.cast.request(self.folder)
 
 
-def set_stage(folder: Path) -> Stage:
+def set_stage(folder: Path, cast: Cast | None = None) -> Stage:
     """Make the home, for its owner only.
 
     Raises:
@@ -59,10 +34,11 @@ def set_stage(folder: Path) -> Stage:
     folder = folder.resolve()
     if not _holds_files(folder):
         raise Invalid(f"{folder} holds no files, so there is nothing to do; name another folder with --path")
-    home = Home(Path(tempfile.mkdtemp(prefix="queenpost-demo-")))
-    home.create()
-    (home.root / CONFIG_NAME).write_text(SETTINGS, encoding="utf-8")
-    return Stage(home, folder)
+    stage = Stage(Home(Path(tempfile.mkdtemp(prefix="queenpost-demo-"))), folder, cast or Cast())
+    stage.home.create()
+    for name, text in stage.cast.files(folder).items():
+        (stage.home.root / name).write_text(text, encoding="utf-8")
+    return stage
 
 
 def _holds_files(folder: Path) -> bool:

@@ -22,6 +22,9 @@ class Play:
     failure: str | None = None
     """What ended the demo early."""
     seconds: float = 0.0
+    tokens: int | None = None
+    """In and out, of all turns; None, as of the money: no program said."""
+    cost_usd: float | None = None
 
     def problems(self) -> list[str]:
         """Say all that is not as promised; empty when all is well."""
@@ -75,6 +78,8 @@ def as_json(play: Play, home: str | None) -> dict[str, Any]:
         "came_back": [_came_back(story) for story in play.stories],
         "report": play.report,
         "account": play.account and play.account.model_dump(),
+        "tokens": play.tokens,
+        "cost_usd": play.cost_usd,
     }
 
 

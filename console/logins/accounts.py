@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from console.logins.elsewhere import codex_needs_no_login, opencode_has_a_provider
 from console.logins.programs import PROGRAMS, is_logged_in
 from wire.errors import Invalid, QueenpostError
 from wire.home import Home
@@ -101,4 +102,17 @@ def trouble_of(account: FoundAccount, environment: Mapping[str, str] = os.enviro
         return f"`{program.program} {' '.join(program.status)}` failed: {exc}"
     if is_logged_in(account.backend, asked.returncode, asked.stdout):
         return None
+    if account.folder is None and _has_another_way(account.backend, environment):
+        return None
     return f"{program.program} is not logged in{f' in {account.folder}' if account.folder else ''}"
+
+
+def _has_another_way(backend: str, environment: Mapping[str, str]) -> bool:
+    """Say whether the user has set the program up so that it needs no login of its own."""
+    match backend:
+        case "codex":
+            return codex_needs_no_login(environment)
+        case "opencode":
+            return opencode_has_a_provider(environment)
+        case _:
+            return False

@@ -1,6 +1,7 @@
 """The programs by backend: what logs them in, what tells whether they are, and where they keep it."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,10 @@ PROGRAMS: dict[str, LoginProgram] = {
 """Those that can be asked. Gemini CLI has no command for it."""
 
 
+_ENVIRONMENT = re.compile(r"\b[1-9]\d* environment variable")
+"""opencode found keys of providers there."""
+
+
 def is_logged_in(backend: str, status: int, said: str) -> bool:
     """Read what the status command answered."""
     match backend:
@@ -46,6 +51,6 @@ def is_logged_in(backend: str, status: int, said: str) -> bool:
             except (ValueError, AttributeError):
                 return False
         case "opencode":
-            return status == 0 and " 0 credentials" not in said
+            return status == 0 and (" 0 credentials" not in said or _ENVIRONMENT.search(said) is not None)
         case _:
             return status == 0

@@ -3,11 +3,17 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from console.transcripts import claude, codex, gemini, opencode
+from console.transcripts import acp, claude, codex, gemini, opencode
 from console.transcripts.happening import Happening
 from console.transcripts.shapes import Record, record_of
 
-FORMATS: tuple[Callable[[Record], list[Happening] | None], ...] = (claude.read, codex.read, opencode.read, gemini.read)
+FORMATS: tuple[Callable[[Record], list[Happening] | None], ...] = (
+    claude.read,
+    acp.read,
+    codex.read,
+    opencode.read,
+    gemini.read,
+)
 
 WORDS = ("said", "thought", "told")
 """Without a text, these are nothing."""

@@ -7,6 +7,7 @@ from harness.backends.command import CommandBackend
 from harness.backends.gemini.backend import GeminiBackend
 from harness.backends.opencode.backend import OpencodeBackend
 from harness.backends.protocol import Backend
+from harness.backends.pty.backend import PtyBackend
 from harness.backends.scripted import ScriptedBackend
 from harness.backends.seat import Seat
 
@@ -26,5 +27,7 @@ def backend_for(seat: Seat) -> Backend | None:
             return GeminiBackend(seat)
         case "opencode":
             return OpencodeBackend(seat)
+        case "pty":
+            return PtyBackend(seat, settings) if (settings := seat.settings.pty) is not None else None
         case "none":
             return None

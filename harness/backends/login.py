@@ -29,6 +29,8 @@ class Login:
     token_variable: str | None = None
     folder: Path | None = None
     """Configuration folder; None: the user's own."""
+    max_warm: int | None = None
+    """How many programs of the account stay between turns; None: see `harness.warmth`."""
 
     def environment(self, backend: str) -> dict[str, str]:
         """Give the variable that holds the key; read for every start, so that a new one needs no restart.
@@ -68,11 +70,12 @@ def login_of(
     match account.kind:
         case "token":
             file = Path(account.token_file or "")
-            return Login(name, "token", account.running, file, account.token_variable, private)
+            return Login(name, "token", account.running, file, account.token_variable, private, account.max_warm)
         case "own":
-            return Login(name, "own", account.running, folder=shared / name / settings.backend)
+            folder = shared / name / settings.backend
+            return Login(name, "own", account.running, folder=folder, max_warm=account.max_warm)
         case "inherit":
-            return Login(name, "inherit", account.running)
+            return Login(name, "inherit", account.running, max_warm=account.max_warm)
 
 
 def _variable(backend: str, token: str) -> str:

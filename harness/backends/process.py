@@ -118,7 +118,7 @@ class Child:
                 pipes.start_soon(self._feed)
                 pipes.start_soon(self._pump, self._process.stdout, "stdout")
                 pipes.start_soon(self._pump, self._process.stderr, "stderr")
-                await _exit_of(self._process)
+                await exit_of(self._process)
                 signal_group(self.pid, signal.SIGKILL)  # what it left behind
                 pipes.cancel_scope.deadline = anyio.current_time() + DRAIN_S
             await self._send.send(self._launch.judge(self._process.wait()))
@@ -182,7 +182,7 @@ def signal_group(leader: int, number: signal.Signals) -> None:
         os.killpg(leader, number)
 
 
-async def _exit_of(process: Popen[bytes]) -> None:
+async def exit_of(process: Popen[bytes]) -> None:
     """Wait for the exit without reaping: the number of the group stays ours until it was signalled."""
     if not hasattr(os, "pidfd_open"):
         while process.poll() is None:  # noqa: ASYNC110  # macOS has nothing to wait on

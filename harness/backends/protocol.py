@@ -33,6 +33,10 @@ class Permission:
     """What it is to do, in a line or a few: a command, a path, arguments."""
     rule: str | None = None
     """The narrowest rule that would allow it from now on, in the program's own grammar; None: there is none."""
+    subject: str | None = None
+    """All that it is about, whole: one command, path or address. None: it cannot be said so, or there is more to it."""
+    is_command: bool = False
+    """A shell reads the subject."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ It knows lines, not what they mean: each JSON line goes to whoever listens, with
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import anyio
@@ -14,6 +15,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from harness.backends.lines import Lines
 from harness.backends.process import Child, Launch, running
 from harness.backends.protocol import Ended, NotStartedError, Output
+from harness.warmth import Place, unbounded
 from wire.logs import get_logger
 
 QUEUED_LINES = 64
@@ -65,12 +67,19 @@ class Listener:
     async def exited(self, program: Program, ended: Ended) -> None:
         """It ended by itself."""
 
+    async def reaped(self) -> None:
+        """It was ended between two turns, to make room; no turn begins before this has returned."""
+
 
 class Resident:
     """At most one program at a time, restarted by whoever needs it."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Listener, place: Place | None = None) -> None:
         self._listener = listener
+        self._place = place or unbounded()
+        self._reaped = anyio.Event()
+        """The one that had to make room is gone."""
+        self._reaped.set()
         self._tasks: TaskGroup | None = None
         self.program: Program | None = None
         """The one that runs now."""
@@ -113,17 +122,37 @@ class Resident:
 
     async def end(self) -> None:
         """End the program that runs, politely at first; returns when nothing of it is left."""
+        await self._reaped.wait()
         program, self.program = self.program, None
         if program is not None:
             program.scope.cancel()
             await program.gone.wait()
 
+    def _make_room(self, program: Program) -> None:
+        """End an idle program; nobody waits for it but the next start."""
+        if self.program is program:
+            self.program = None
+            self._reaped = anyio.Event()
+            self.tasks.start_soon(self._reap, program)
+
+    async def _reap(self, program: Program) -> None:
+        with anyio.CancelScope(shield=True):
+            program.scope.cancel()
+            await program.gone.wait()
+            try:
+                await self._listener.reaped()
+            finally:
+                self._reaped.set()
+
     async def _live(self, launch: Launch, *, task_status: TaskStatus[Program | NotStartedError]) -> None:
         program: Program | None = None
+        make_room = None
         try:
             with anyio.CancelScope() as scope:
                 async with running(launch) as child:
                     self.program = program = Program(child, scope)
+                    make_room = partial(self._make_room, program)
+                    self._place.started(make_room)
                     task_status.started(program)
                     async with anyio.create_task_group() as tasks:
                         tasks.start_soon(program.feed)
@@ -135,6 +164,8 @@ class Resident:
             if program is not None:
                 if self.program is program:
                     self.program = None
+                if make_room is not None:
+                    self._place.ended(make_room)
                 program.close()
                 program.gone.set()
 

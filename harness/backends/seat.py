@@ -1,22 +1,27 @@
 """What a backend needs to know of the agent whose program it runs."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
 from anyio import to_thread
 
 from harness.backends.environment import environment, read_env_file
+from harness.backends.inheriting import take_over
 from harness.backends.login import Login, login_of
 from harness.backends.process import GRACE_S
 from harness.backends.protocol import NotStartedError
+from harness.backends.servers import Server, read_servers
+from harness.backends.tool_calls import ToolCalls
+from harness.warmth import Place, unbounded
 from harness.workspace import Workspace
 from harness.worktree import Worktree, identity, worktree_of
 from wire.logins import KEYS
 from wire.settings import AccountSettings, AgentSettings
+from wire.settings_own import PARTS
 
 SHORTEST_SECRET = 8
 """Shorter values of an `env_file` are words like `true`: masking them would spoil transcripts."""
@@ -43,6 +48,10 @@ class Seat:
     grace_s: float = GRACE_S
     attached: Callable[[], anyio.Event] = attached_already
     """Gives an event that the program's next request to our MCP server sets; for programs that do not say it."""
+    place: Place = field(default_factory=unbounded)
+    """Where its program is counted among those that stay between turns."""
+    tools: ToolCalls = field(default_factory=ToolCalls)
+    """Which of our tools its program calls; for programs that do not say it."""
 
     @property
     def cwd(self) -> Path:
@@ -64,7 +73,7 @@ class Seat:
         return self.workspace.resolve(self.settings.workdir) if self.settings.workdir else None
 
     async def prepare(self) -> None:
-        """Make what has to be there before a turn: its checkout.
+        """Make what has to be there before a turn: its checkout, and what it takes over of the user's configuration.
 
         Raises:
             NotStartedError: it cannot be made; the mail is not to blame.
@@ -72,6 +81,21 @@ class Seat:
         tree = self.worktree
         if tree is not None:
             await to_thread.run_sync(tree.prepare)
+        if self.settings.backend in PARTS:
+            await to_thread.run_sync(self._take_over)
+
+    def _take_over(self) -> None:
+        login = self.login()
+        if login.folder is None:  # the user's own: all of it is there
+            return
+        take_over(
+            self.settings.backend,
+            self.settings.inherit,
+            login.folder,
+            own=self.own_environment(),
+            environment=os.environ,
+            shared=login.auth == "own",
+        )
 
     def environment(self) -> dict[str, str]:
         """The program's environment; files are read for every start: a new secret needs no restart.
@@ -102,6 +126,15 @@ class Seat:
             private=self.workspace.programs / self.settings.backend,
             shared=self.workspace.home.accounts,
         )
+
+    def servers(self, environment: Mapping[str, str]) -> list[Server]:
+        """Give the further MCP servers of its own, which may refer to its environment; read for every start.
+
+        Raises:
+            NotStartedError: the file is not as it should be.
+        """
+        path = self.settings.mcp
+        return read_servers(self.workspace.resolve(path) if path else None, environment)
 
     def own_environment(self) -> dict[str, str]:
         """What the agent's settings add to what we inherited.

@@ -51,6 +51,18 @@ class ScriptedAgent:
         given: dict[str, Any] = {name: value for name, value in optional.items() if value is not None}
         return self._tools.call("send", {"to": to, "body": body, **given})
 
+    def answer(self, ask: str, answer: str) -> str:
+        """Answer a question that was put to this agent, by its id; returns the receipt."""
+        return self._tools.call("answer", {"id": ask, "answer": answer})
+
+    def save_notes(self, text: str) -> str:
+        """Hand in the shorter text of the notes, in a session that was opened for that.
+
+        Raises:
+            ToolError: it was refused, or this is no such session.
+        """
+        return self._tools.call("save_notes", {"text": text})
+
     def whoami(self) -> str:
         """Ask who I am and whom I may write to."""
         return self._tools.call("whoami", {})

@@ -16,16 +16,20 @@ from wire.logs import get_logger
 STOP_S = 3.0
 """How long programs and closes may take when the harness stops."""
 
+MANAGER_FIRST_S = 30.0
+"""How long the others wait at a start until the manager is attached, or was refused."""
+
 log = get_logger("harness")
 
 
 class Fleet:
     """The agents of this process. Without names: every agent that has a backend, now and later."""
 
-    def __init__(self, house: House, names: Sequence[str]) -> None:
+    def __init__(self, house: House, names: Sequence[str], *, manager_first_s: float = MANAGER_FIRST_S) -> None:
         self.keepers: dict[str, Keeper] = {}
         self._house = house
         self._names = tuple(names)
+        self._manager_first_s = manager_first_s
         self._tasks: TaskGroup
         self._draining = False
         self.nobody = False
@@ -45,9 +49,9 @@ class Fleet:
         """Host the agents until cancelled; started once each of them was attached or refused."""
         with self._house.client.pushes() as pushes:
             async with anyio.create_task_group() as self._tasks:
-                await self._host_all()
-                self._tasks.start_soon(self._follow, pushes)
                 self._tasks.start_soon(self._house.freezing.watch, self._freeze)
+                await self._host_all(self._manager_first_s)
+                self._tasks.start_soon(self._follow, pushes)
                 for keeper in list(self.keepers.values()):
                     await keeper.settled.wait()
                 self.nobody = bool(self._names) and not self.hosted
@@ -76,15 +80,18 @@ class Fleet:
         for keeper in list(self.keepers.values()):
             await keeper.on_link(link)
 
-    async def _host_all(self) -> None:
-        names = self._names
-        if not names:
-            listed = await patiently(lambda: self._house.client.call(AgentsList(), AgentsListed))
-            names = tuple(agent.name for agent in listed.agents if agent.backend != "none")
-        for name in names:
+    async def _host_all(self, manager_first_s: float = 0.0) -> None:
+        """Host whoever is not hosted yet; the manager's program is looked at before the others attach, at a start."""
+        listed = await patiently(lambda: self._house.client.call(AgentsList(), AgentsListed))
+        names = self._names or tuple(agent.name for agent in listed.agents if agent.backend != "none")
+        manager = next((agent.name for agent in listed.agents if agent.role == "manager"), None)
+        for name in sorted(names, key=lambda one: one != manager):
             if name not in self.keepers and not self._draining:
                 self.keepers[name] = Keeper(name, self._house)
                 self._tasks.start_soon(self.keepers[name].run, name=f"keeper of {name}")
+                if name == manager and manager_first_s:
+                    with anyio.move_on_after(manager_first_s):
+                        await self.keepers[name].settled.wait()
 
     def _freeze(self) -> None:
         for name, keeper in self.keepers.items():
@@ -128,9 +135,13 @@ class Fleet:
             keeper.restart_loop()
 
     async def _heed_change(self, push: Push, keeper: Keeper | None) -> None:
+        if push.data.get("change") == "lend":
+            if keeper is not None and push.data.get("instance") == self._house.instance:
+                keeper.lend(now=push.data.get("now") is True)
+            return
         if push.data.get("change") != "restart":
             await self._host_all()
-            if keeper is not None:
-                await keeper.refresh()
-        elif keeper is not None and push.data.get("instance") == self._house.instance:
-            keeper.restart(now=push.data.get("now") is True, fresh=push.data.get("fresh") is True)
+        elif push.data.get("instance") != self._house.instance:
+            return
+        if keeper is not None:
+            await keeper.refresh()

@@ -12,6 +12,7 @@ from harness.backends.protocol import Backend
 from harness.backends.seat import Seat
 from harness.checkpoints import Checkpoint, go_on
 from harness.freezing import Freezing
+from harness.warmth import Warmth, usual_most
 from mcp_tools.bearers import Bearers
 from wire.clock import Clock, SystemClock
 from wire.fleet import Push
@@ -48,6 +49,7 @@ class House:
     bearers: Bearers = field(default_factory=Bearers)
     clock: Clock = field(default_factory=SystemClock)
     accounts: Accounts = field(default_factory=Accounts)
+    warmth: Warmth = field(default_factory=lambda: Warmth(usual_most()))
     checkpoint: Checkpoint = go_on
     choose: Callable[[Seat], Backend | None] = backend_for
     """Gives the program of an agent; None: nothing is run for it."""

@@ -7,6 +7,7 @@ from functools import partial
 
 import anyio
 
+from harness import session_lock
 from harness.accounts import Account
 from harness.backends import session_file
 from harness.backends.protocol import NotStartedError
@@ -15,10 +16,13 @@ from harness.desk import HarnessDesk
 from harness.permissions import PermissionDesk
 from harness.post import PASSING, Counter, Post, patiently
 from harness.reporting import Reporter
+from harness.supervision.beside import tidier_of
 from harness.supervision.house import House
+from harness.supervision.wishes import Wishes
 from harness.turn_loop import Hosted, TurnLoop
+from harness.warmth import Place
 from harness.workspace import Workspace
-from wire.agents import AgentsAttach, AgentsAttached, AgentsChanged, AgentsDetach
+from wire.agents import AgentsAttach, AgentsAttached, AgentsChanged, AgentsDetach, Restart
 from wire.backoff import Backoff
 from wire.errors import Conflict, QueenpostError, Stale, Unavailable
 from wire.logs import bind, get_logger
@@ -32,6 +36,11 @@ REFUSED_RETRY_S = 30.0
 """How often it asks again for an agent that is held elsewhere: none with mail is left asleep for ever."""
 
 DETACH_S = 2.0
+
+COMES_WITHIN_S = 3.0
+"""How long nothing is begun for a terminal that wants the session and does not come; it asks again."""
+LOOK_EVERY_S = 0.2
+"""How often it is looked whether a terminal has let the session go; of that one agent only."""
 
 DRAINING = "the harness stops when the turns that run have ended"
 
@@ -69,8 +78,9 @@ class Keeper:
         """What was said last about why it is not held."""
         self._stopping = False
         self._draining = False
-        self._fresh = False
-        """The next program begins a new session."""
+        self._wishes = Wishes(self._workspace.restart_file)
+        self._lent = False
+        """A terminal is about to open the session."""
         self._has_news = False
         self._news = anyio.Event()
         """Set and replaced when the agent may have changed; `_has_news` keeps what nobody waited for."""
@@ -135,11 +145,13 @@ class Keeper:
         self._why = why
 
     async def _serve(self, attached: AgentsAttached) -> None:
+        if await self._stood_aside():
+            return  # with whatever has changed meanwhile
         self._settings, self._account = attached.settings, attached.account
-        if self._fresh:
+        wish = attached.restart
+        if wish is not None and self._wishes.is_new(wish) and self._wishes.carry_out(wish):
             session_file.forget(self._workspace.session_file)
-            self._fresh = False
-        desk = HarnessDesk(self._post, attached.role)
+        desk = HarnessDesk(self._post, attached.role, self._house.checkpoint)
         token = self._house.bearers.issue(desk)
         try:
             loop = await self._loop_for(attached, desk, token)
@@ -149,9 +161,35 @@ class Keeper:
         finally:
             self._house.bearers.revoke(self.agent)
 
+    async def _stood_aside(self) -> bool:
+        """Wait while the session is open at a terminal, or is about to be; False: there was nothing to wait for."""
+        lock = self._workspace.session_lock
+        if not self._lent and not session_lock.is_at_terminal(lock):
+            return False
+        self.settled.set()
+        comes_until = anyio.current_time() + COMES_WITHIN_S
+        while self.held and not (self._stopping or self._draining):
+            if session_lock.is_at_terminal(lock):
+                self._lent, guest = False, session_lock.guest_of(lock)
+                who = f" (pid {guest.pid})" if guest is not None else ""
+                await self._reporter.say("parked", f"its session is open at a terminal{who}, and goes on after that")
+            elif self._lent and anyio.current_time() < comes_until:
+                await self._reporter.say("parked", "its session is about to be opened at a terminal")
+            else:
+                break
+            self._has_news = False
+            await self._pause(LOOK_EVERY_S)
+        self._lent = False
+        session_lock.end_leftover(lock)
+        log.info("session_back")
+        return True
+
     async def _loop_for(self, attached: AgentsAttached, desk: HarnessDesk, token: str) -> TurnLoop | None:
-        expect = partial(self._house.bearers.expect, self.agent)
-        seat = Seat(self._workspace, attached.settings, self._house.mcp_url(), token, attached.account, attached=expect)
+        place = Place(self._house.warmth, self.agent)
+        seat = Seat(
+            self._workspace, attached.settings, self._house.mcp_url(), token, attached.account,
+            attached=partial(self._house.bearers.expect, self.agent), place=place, tools=desk.tools,
+        )  # fmt: skip
         backend = self._house.choose(seat)
         if backend is None:
             await self._detach()
@@ -163,6 +201,7 @@ class Keeper:
         probe = await backend.probe()
         if probe.problem:
             log.warning("program_not_ready", reason=probe.problem)
+        account = self._account_of(seat)
         log.info("agent_hosted", epoch=attached.epoch, backend=attached.settings.backend, version=probe.version)
         return TurnLoop(
             Hosted(
@@ -174,10 +213,14 @@ class Keeper:
                 attached.settings,
                 self._house.clock,
                 self._house.freezing,
-                self._account_of(seat),
+                account,
+                place=place,
                 secrets=seat.secrets,
                 prepare=seat.prepare,
-                permit=PermissionDesk(self._post, self._reporter, attached.settings.permissions),
+                permit=PermissionDesk(
+                    self._post, self._reporter, attached.settings.permissions, attached.settings.delegate
+                ),
+                tidy=tidier_of(self._house, seat, self._post, account, self._reporter),
                 checkpoint=self._house.checkpoint,
             )
         )
@@ -188,13 +231,14 @@ class Keeper:
             login = seat.login()
         except NotStartedError:
             return self._house.accounts.get(f"agent {self.agent}", self._house.clock)
+        seat.place.account, seat.place.most = login.account, login.max_warm
         return self._house.accounts.get(login.account, self._house.clock, login.max_running)
 
     async def _run_loop(self, loop: TurnLoop, desk: HarnessDesk) -> None:
         self._loop, self._desk, self._fenced = loop, desk, None
         try:
-            with anyio.CancelScope() as self._loop_scope:
-                if not (self._stopping or self._draining):
+            with anyio.CancelScope() as self._loop_scope, session_lock.shared(self._workspace.session_lock) as free:
+                if free and not (self._stopping or self._draining):
                     await loop.run()
                     self._restarts.reset()
         except Stale as exc:
@@ -262,7 +306,7 @@ class Keeper:
                 self._loop.lose_turn(exc.message)
 
     async def refresh(self) -> None:
-        """The agent may have other settings: its loop is then started again, behind the turn that runs."""
+        """The agent may have other settings, or is to be restarted: its loop is started again, behind its turn."""
         self.tell()
         if self.held:
             try:
@@ -271,9 +315,20 @@ class Keeper:
                 log.debug("agent_not_refreshed", agent=self.agent, reason=exc.message)
 
     def _compare(self, attached: AgentsAttached) -> None:
+        if attached.restart is not None and self._wishes.is_new(attached.restart):
+            self._restart(attached.restart)
         if self._loop is not None and (attached.settings, attached.account) != (self._settings, self._account):
             log.info("settings_changed", agent=self.agent)
             self._loop.leave()
+
+    def _restart(self, wish: Restart) -> None:
+        """The operator wants the program anew: behind the turn that runs, or in the middle of it."""
+        log.info("restart_wanted", agent=self.agent, now=wish.now, fresh=wish.fresh, turn=self.turn)
+        if self._loop is not None and wish.now:
+            self._loop.restart()
+        elif self._loop is not None:
+            self._loop.leave()
+        self.tell()
 
     def tell(self) -> None:
         """There are news of the agent: what was refused is tried again, a rest is over."""
@@ -295,15 +350,12 @@ class Keeper:
         if self._loop is not None:
             self._loop.freeze()
 
-    def restart(self, *, now: bool, fresh: bool) -> None:
-        """The operator wants the program anew: behind the turn that runs, or in the middle of it.
-
-        `fresh`: with a new session; else it goes on with the one it has.
-        """
-        log.info("restart_wanted", agent=self.agent, now=now, fresh=fresh, turn=self.turn)
-        self._fresh = self._fresh or fresh
+    def lend(self, *, now: bool) -> None:
+        """A terminal wants the session: behind the turn that runs, or in the middle of it."""
+        log.info("session_wanted", agent=self.agent, now=now, turn=self.turn)
+        self._lent = True
         if self._loop is not None and now:
-            self._loop.restart()
+            self._loop.lend()
         elif self._loop is not None:
             self._loop.leave()
         self.tell()

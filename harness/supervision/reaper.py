@@ -20,7 +20,8 @@ log = get_logger("harness")
 def reap(home: Home) -> list[int]:
     """Kill the process groups that nobody watches over any more; give their leaders."""
     reaped: list[int] = []
-    for path in sorted((home.root / "agents").glob("*/harness/turn.json")):
+    agents = home.root / "agents"
+    for path in sorted([*agents.glob("*/harness/turn.json"), *agents.glob("*/harness/*/turn.json")]):
         note = read(path)
         if note is not None and _is_watched(note):
             continue

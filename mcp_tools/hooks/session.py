@@ -40,6 +40,9 @@ ANCESTORS = 3
 HOSTED = "QUEENPOST_MCP_TOKEN"
 """Set in programs that a harness runs: one that works in the same folder reads the same hooks, and is another agent."""
 
+SESSION = "QUEENPOST_SESSION"
+"""Names the agent that a session was opened as: hooks that the folder has for another one are not its own."""
+
 SERVER = "mcp__queenpost__"
 """How the names of our tools begin. recv says by itself what still waits."""
 
@@ -97,8 +100,8 @@ def main(arguments: list[str]) -> None:
     """Do what the moment asks for, and say what there is to say."""
     deadline = time.monotonic() + WITHIN_S
     moment, agent, home = arguments
-    heard = _heard()
-    if HOSTED in os.environ or _is_of_another_window(home, agent):
+    heard = listen()
+    if is_of_somebody_else(agent) or _is_of_another_window(home, agent):
         return
     _show_life(home, agent)
     said = MOMENTS[moment](Line(home, agent, deadline), agent, home, heard)
@@ -109,7 +112,7 @@ def start(line: Line, agent: str, home: str, heard: dict[str, Any]) -> dict[str,
     """A session begins, or goes on with a shorter memory."""
     waiting = _waiting(line)
     _remember(home, agent, heard, waiting)
-    now = f" {_waits(waiting)}" if waiting else ""
+    now = f" {sentence(waiting)}" if waiting else ""
     who = f"You are {agent} in a Queenpost fleet; recv and send of the server queenpost are your mail."
     return _context("SessionStart", f"{who} What recv gives you counts as handled when your turn ends.{now}")
 
@@ -120,7 +123,7 @@ def tool(line: Line, agent: str, home: str, heard: dict[str, Any]) -> dict[str, 
     known = _remember(home, agent, heard, waiting)
     if waiting <= known or str(heard.get("tool_name")).startswith(SERVER):
         raise Silent
-    return _context("PostToolUse", _waits(waiting))
+    return _context("PostToolUse", sentence(waiting))
 
 
 def stop(line: Line, agent: str, home: str, heard: dict[str, Any]) -> dict[str, Any]:
@@ -131,7 +134,7 @@ def stop(line: Line, agent: str, home: str, heard: dict[str, Any]) -> dict[str, 
     # Where it does not say whether it already went on because of us, it might do so for ever.
     if not waiting or heard.get("stop_hook_active") is not False:
         raise Silent
-    return {"decision": "block", "reason": _waits(waiting)}
+    return {"decision": "block", "reason": sentence(waiting)}
 
 
 MOMENTS = {"start": start, "tool": tool, "stop": stop}
@@ -141,7 +144,8 @@ def _waiting(line: Line) -> int:
     return int(line.call("inbox.peek", max=1)["waiting"])
 
 
-def _waits(count: int) -> str:
+def sentence(count: int) -> str:
+    """Say that messages wait, and what to do."""
     return f"Queenpost: {count} message{'' if count == 1 else 's'} wait{'s' if count == 1 else ''}; call recv."
 
 
@@ -149,7 +153,7 @@ def _context(event: str, text: str) -> dict[str, Any]:
     return {"hookSpecificOutput": {"hookEventName": event, "additionalContext": text}}
 
 
-def _heard() -> dict[str, Any]:
+def listen() -> dict[str, Any]:
     """Read what the client says; anything else than an object says nothing."""
     data, deadline = bytearray(), time.monotonic() + HEARD_WITHIN_S
     try:
@@ -162,6 +166,11 @@ def _heard() -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}  # pyright: ignore[reportUnknownVariableType]  # JSON has text as keys
+
+
+def is_of_somebody_else(agent: str) -> bool:
+    """Say whether the program that runs this hook is another agent than the one that the hook is for."""
+    return HOSTED in os.environ or os.environ.get(SESSION, agent) != agent
 
 
 def _is_of_another_window(home: str, agent: str) -> bool:

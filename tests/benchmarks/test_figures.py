@@ -64,3 +64,12 @@ def test_the_json_holds_every_value_of_every_round() -> None:
             "reached": True,
         }
     ]
+
+
+def test_what_was_left_out_says_so_and_why() -> None:
+    """Ours: a program that is not installed is neither a goal that was reached nor one that was missed."""
+    figure = Figure("Claude Code: turns", "×", [], Goal("≤", 2), "it is not installed")
+    assert figure.reached is None
+    assert table([figure]).endswith(" ≤ 2   left out: it is not installed")
+    assert figure.as_json()["left_out"] == "it is not installed"
+    assert "median" not in figure.as_json()

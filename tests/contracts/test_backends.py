@@ -14,6 +14,7 @@ from harness.workspace import Workspace
 from tests.harness.backends.playing import first_line, play
 from wire.home import Home
 from wire.settings import AgentSettings
+from wire.settings_pty import PtySettings
 
 MakeBackend = Callable[[str], Backend]
 
@@ -146,6 +147,7 @@ async def test_each_turn_is_a_new_program(play_code: MakeBackend) -> None:
         AgentSettings(backend="command", command=["no-such-program"]),
         AgentSettings(backend="scripted", script="no-such"),
         AgentSettings(backend="opencode", command=["no-such-program"]),
+        AgentSettings(backend="pty", command=["no-such-program"], pty=PtySettings(ready="> $")),
     ],
 )
 async def test_what_is_not_there_is_said_twice(tmp_path: Path, settings: AgentSettings) -> None:

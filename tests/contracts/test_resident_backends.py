@@ -5,18 +5,22 @@ A kind brings a program that speaks as the real one does, and the words that mak
 
 import os
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from harness.backends.choose import backend_for
 from harness.backends.protocol import Backend, Began, Ended, NotStartedError, TurnRequest
+from harness.warmth import Place, Warmth
 from tests.architecture.tree import ROOT
 from tests.contracts.test_backends import seat
+from tests.fakes.toolbox import toolbox
 from tests.harness.backends.playing import Played
+from tests.harness.backends.pty.conftest import BOX
 from wire.settings import AgentSettings
 
 FAKES = ROOT / "tests" / "fakes"
@@ -31,9 +35,15 @@ class Kind:
     answers: str = "say hello"
     hangs: str = "say hello\nstuck"
     dies: str = "say hello\ndie 1"
+    settings: dict[str, object] = field(default_factory=dict[str, object])
 
 
-KINDS = (Kind("claude", "claude.py"), Kind("codex", "codex.py"), Kind("gemini", "gemini.py"))
+KINDS = (
+    Kind("claude", "claude.py"),
+    Kind("codex", "codex.py"),
+    Kind("gemini", "gemini.py"),
+    Kind("pty", "terminal.py", settings={"pty": BOX}),
+)
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
@@ -46,17 +56,19 @@ MakeBackend = Callable[..., Backend]
 
 
 @pytest.fixture
-def make(kind: Kind, tmp_path: Path) -> MakeBackend:
-    """Make the backend of this kind."""
+async def make(kind: Kind, tmp_path: Path) -> AsyncGenerator[MakeBackend]:
+    """Make the backend of this kind; its program can call tools."""
 
-    def backend_with(**settings: object) -> Backend:
+    def backend_with(place: Place | None = None, **settings: object) -> Backend:
         command = [sys.executable, "-I", "-S", str(FAKES / kind.program)]
-        made = AgentSettings.model_validate({"backend": kind.name, "command": command, **settings})
-        backend = backend_for(seat(tmp_path, made))
+        made = AgentSettings.model_validate({"backend": kind.name, "command": command, **kind.settings, **settings})
+        taken = replace(seat(tmp_path, made), mcp_url=tools.url, tools=tools.tools)
+        backend = backend_for(taken if place is None else replace(taken, place=place))
         assert backend is not None
         return backend
 
-    return backend_with
+    async with toolbox() as tools:
+        yield backend_with
 
 
 def alive(pid: int) -> bool:
@@ -100,6 +112,30 @@ async def test_warm_means_one_process_and_cold_one_for_each_turn(kind: Kind, mak
                 pids.append((await play(backend, kind.answers))[1])
         assert len(set(pids)) == processes
         assert not any(alive(pid) for pid in pids)
+
+
+async def test_making_room_ends_it_between_turns_and_the_session_goes_on(kind: Kind, make: MakeBackend) -> None:
+    """DESIGN 8: reaped beyond `max_warm`; resumed with its next mail, which says again who the agent is."""
+    warmth = Warmth(1)
+    place, other = Place(warmth, "alice"), Place(warmth, "bob")
+    backend = make(place)
+    async with backend.open():
+        with place.turn():
+            _, first = await play(backend, kind.answers)
+        assert backend.remembers
+        assert alive(first)
+        other.started(lambda: None)
+        with place.turn():  # at once, while it may still be ending: two of them would write into one session
+            played, second = await play(backend, kind.answers)
+            assert not alive(first)
+        assert played.ended.outcome == "completed"
+        assert first != second
+        assert other.reap is None, "it had to go for this one"
+        other.started(lambda: None)
+        with anyio.fail_after(15):
+            while backend.remembers:  # nothing announces it
+                await anyio.lowlevel.checkpoint()
+        assert not alive(second)
 
 
 async def test_dying_in_the_middle_is_a_crash_that_had_begun(kind: Kind, make: MakeBackend) -> None:

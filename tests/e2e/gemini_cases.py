@@ -22,8 +22,8 @@ from harness.backends.session_file import Session
 from harness.workspace import Workspace
 from tests.architecture.tree import ROOT
 from tests.e2e.claude_cases import failing, tools
-from tests.e2e.gemini_fleet import MODEL, shell
 from tests.e2e.headless import Door
+from tests.e2e.kinds import GEMINI, shell
 from tests.e2e.programs import Program, find
 from tests.e2e.surroundings import surround
 from tests.fakes.models.brains import Script
@@ -106,7 +106,7 @@ async def play(name: str, program: Program, models: ModelServer, home: Path, doo
     own = workspace.programs / "gemini/.gemini/settings.json"
     own.parent.mkdir(parents=True)
     own.write_text(json.dumps({"general": {"maxAttempts": 2}, "model": case.model}), encoding="utf-8")
-    given = {"backend": "gemini", "command": list(program.command), "env": env, "model": MODEL, "args": case.args}
+    given = {"backend": "gemini", "command": list(program.command), "env": env, **GEMINI.settings, "args": case.args}
     settings = AgentSettings.model_validate(given)
     attached = attached_already if case.door is None else anyio.Event
     seat = Seat(workspace, settings, case.door or door.url, door.token, attached=attached)

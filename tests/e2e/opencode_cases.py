@@ -25,12 +25,13 @@ from mcp_tools import http
 from mcp_tools.bearers import Bearers
 from tests.architecture.tree import ROOT
 from tests.e2e.headless import Door
+from tests.e2e.kinds import opencode_bash
 from tests.e2e.programs import Program, find
 from tests.e2e.surroundings import surround
 from tests.fakes.desk import FakeDesk
 from tests.fakes.models.brains import Script
 from tests.fakes.models.server import ModelServer
-from tests.fakes.models.talk import Brain, Failing, Reply, Tool, ToolCall
+from tests.fakes.models.talk import Brain, Failing, Reply
 from tests.harness.backends.playing import Played
 from wire.home import Home
 from wire.settings import AgentSettings
@@ -55,20 +56,17 @@ def failing(kind: Failing, **more: Any) -> Case:
     return Case(lambda heard: Reply.failing(kind, **more))
 
 
-def bash(command: str) -> Reply:
-    """Run a command."""
-    return Reply(calls=(ToolCall(Tool("bash", None), {"command": command, "description": "as I was told"}),))
-
-
 def cases() -> dict[str, Case]:
     """Make them anew: a brain is good for one turn."""
     look = Reply.calling("whoami")
     mended = Script(Reply.failing("context"), Reply("A summary."), then=Reply("Done after all."))
     return {
         "completed": Case(Script(look, then=Reply("All done."))),
-        "denied": Case(Script(bash("touch made"), then=Reply("Without it, then."))),
+        "denied": Case(Script(opencode_bash("touch made"), then=Reply("Without it, then."))),
         "context_mended": Case(mended),
-        "interrupted": Case(Script(bash("sleep 60"), then=Reply("x")), {"permissions": "bypass"}, interrupt=True),
+        "interrupted": Case(
+            Script(opencode_bash("sleep 60"), then=Reply("x")), {"permissions": "bypass"}, interrupt=True
+        ),
         "bad_key": failing("bad_key"),
         "forbidden": failing("forbidden"),
         "no_model": failing("no_model"),

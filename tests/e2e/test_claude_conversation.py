@@ -5,7 +5,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.e2e.claude_fleet import PATIENCE_S, bash, claudes, gone
+from tests.e2e.kinds import CLAUDE, bash
+from tests.e2e.real_fleet import PATIENCE_S, gone, real_fleet
 from tests.fakes.models.mail import Letter, read_mail
 from tests.fakes.models.talk import Heard, Reply
 
@@ -59,7 +60,7 @@ class Counting:
 async def test_ten_messages_a_permission_and_a_death(home: Path) -> None:
     """[P02] [H38] [H21] [P06] Each number is handled, none is said twice, and the operator hears of the end."""
     alice, bob = Counting("bob"), Counting("alice")
-    async with claudes(home) as fleet:
+    async with real_fleet(home, CLAUDE) as fleet:
         talk = await fleet.add("alice", alice)
         await fleet.add("bob", bob)
         await fleet.host()

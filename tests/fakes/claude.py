@@ -3,14 +3,17 @@
 `say WORDS` · `tool NAME` · `may COMMAND` (asks for it, says what was decided) · `queue` (takes the next line in, as
 it does between two tools) · `stuck` (until interrupted) · `cost USD` · `compact` · `limit EPOCH` · `fail JSON` (the
 result has these fields) · `die STATUS` · `flood KILOBYTES` · `orphan` (leaves a child) · `deaf` (reads nothing more
-and ignores SIGTERM) · `ask SUBTYPE` (a control request) · `raw TEXT`. What it was started with is in `starts.jsonl`,
-what it was told in `heard.jsonl`, its sessions in `sessions/`, all in its own folder.
+and ignores SIGTERM) · `ask SUBTYPE` (a control request) · `raw TEXT` · `recall` (says what was typed in its session).
+What it was started with is in `starts.jsonl`, what it was told in `heard.jsonl`, its sessions in `sessions/`, all in
+its own folder. Without `-p` it is at a terminal: it keeps the lines that are typed in its session, but for `clear`
+(begins another one) and `exit`.
 """
 
 import json
 import os
 import queue
 import signal
+import subprocess
 import sys
 import threading
 import uuid
@@ -62,7 +65,7 @@ class Turn:
     def __init__(self, prompt: Line) -> None:
         self.fields: Line = {}
         self.aborted = False
-        say({"type": "system", "subtype": "init", "mcp_servers": [{"name": "queenpost", "status": MCP}]})
+        say({"type": "system", "subtype": "init", "mcp_servers": [*FURTHER, {"name": "queenpost", "status": MCP}]})
         echo(prompt)
         for step in text_of(prompt).splitlines():
             word, _, rest = step.partition(" ")
@@ -141,6 +144,9 @@ class Turn:
         while True:
             signal.pause()
 
+    def do_recall(self, rest: str) -> None:
+        self.do_say(f"recalled {Path('sessions', session).read_text(encoding='utf-8').split()}")
+
     def do_raw(self, rest: str) -> None:
         sys.stdout.write(rest + "\n")
         sys.stdout.flush()
@@ -217,13 +223,59 @@ def begin_session() -> str:
     return made
 
 
+def at_terminal(now: str) -> None:
+    """Keep what is typed."""
+    now = branch(now, "fork", copied=True) if "--fork-session" in ARGV else now
+    if "--fork-session" not in ARGV:
+        tell(now, "resume")
+    show(f"READY {now}")
+    for line in sys.stdin:
+        match line.strip():
+            case "exit":
+                return
+            case "clear":
+                now = branch(now, "clear")
+                show(f"CLEARED {now}")
+            case words:
+                with Path("sessions", now).open("a", encoding="utf-8") as file:
+                    file.write(words + "\n")
+                show(f"KEPT {words}")
+
+
+def show(words: str) -> None:
+    """Write on the terminal."""
+    sys.stdout.write(words + "\n")
+    sys.stdout.flush()
+
+
+def branch(now: str, source: str, *, copied: bool = False) -> str:
+    """Begin another session."""
+    made = Path("sessions", str(uuid.uuid4()))
+    made.write_bytes(Path("sessions", now).read_bytes() if copied else b"")
+    tell(made.name, source)
+    return made.name
+
+
+def tell(now: str, source: str) -> None:
+    """Run the hook that wants to know of a session."""
+    hooks = object_of(object_of(json.loads(value_of("--settings") or "{}")).get("hooks"))
+    told = {"session_id": now, "source": source, "transcript_path": str(Path("sessions", now).absolute())}
+    for group in cast("list[Line]", hooks.get("SessionStart", [])):
+        for hook in cast("list[Line]", group["hooks"]):
+            subprocess.run(["/bin/sh", "-c", str(hook["command"])], check=True, input=json.dumps(told).encode())
+
+
 if "--version" in ARGV:
     sys.stdout.write(os.environ.get("FAKE_VERSION", "2.1.329 (Claude Code)") + "\n")
     sys.exit(int(os.environ.get("FAKE_STATUS", "0")))
 
 MCP = os.environ.get("FAKE_MCP", "connected")
+FURTHER = json.loads(os.environ.get("FAKE_FURTHER", "[]"))
 note("starts.jsonl", {"pid": os.getpid(), "argv": ARGV, "env": dict(os.environ)})
 session = begin_session()
+if "-p" not in ARGV:
+    at_terminal(session)
+    sys.exit(0)
 saying = threading.Lock()
 lines: "queue.Queue[Line | None]" = queue.Queue()
 waiting: list[Line] = []

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from wire import agents, inbox, turns
+from wire import agents, inbox, notes, turns
 from wire.errors import Closed, Conflict, Denied, QueenpostError, Stale, Unknown
 from wire.fleet import Push
 from wire.inbox import Mail
@@ -33,6 +33,8 @@ class Box:
         """What proves that somebody may attach it."""
         self.instance: str | None = None
         self.connected = False
+        self.restart: agents.Restart | None = None
+        """The operator's newest wish."""
         self.epoch = 0
         self.ready: deque[Mail] = deque()
         self.turn: str | None = None
@@ -43,6 +45,8 @@ class Box:
         self.given_back: list[str] = []
         self.reports: list[agents.AgentsReport] = []
         self.renewals = 0
+        self.notes_ends: list[notes.NotesEnd] = []
+        """Sessions beside its turns that were counted."""
         self.taken: dict[str | None, list[Mail]] = {}
         """By the name of the take: what it leased."""
 
@@ -56,8 +60,12 @@ class PostOffice:
         """The op of every request, in order."""
         self.refusals: dict[type[Request], deque[QueenpostError]] = {}
         """What the next requests of a kind are refused with."""
+        self.full: set[str] = set()
+        """Agents whose turn takes no more mail."""
         self.lose_answers: set[type[Request]] = set()
         """Requests of these kinds are carried out, and their answers get lost with the link."""
+        self.may_shorten = ""
+        """Why notes may not be made shorter now; empty: they may."""
         self.repeat = anyio.Event()
         """There is a new link: what was not answered is asked again, as the client does."""
         self._numbers = 0
@@ -88,6 +96,14 @@ class PostOffice:
         """Say something unasked."""
         for listener in self._listeners:
             listener.send_nowait(Push.model_validate({"event": event, "agent": agent, "data": data}))
+
+    def wish(self, name: str, *, now: bool = False, fresh: bool = False, heard: bool = True) -> None:
+        """Wish for a restart; not `heard`: what says so is lost with the link."""
+        box = self.boxes[name]
+        number = box.restart.number + 1 if box.restart else 1
+        box.restart = agents.Restart(number=number, now=now, fresh=fresh)
+        if heard:
+            self.push("agents_changed", name, change="restart", instance=box.instance)
 
     def lapse(self, name: str) -> None:
         """Let an agent's lease run out: its mail is ready again."""
@@ -187,6 +203,11 @@ class PostOffice:
                 return agents.AgentsChanged(agent=box.name, changed=True)
             case agents.AgentsWhoami():
                 return self._who(box)
+            case notes.NotesBegin():
+                return notes.NotesBegun(allowed=not self.may_shorten, why=self.may_shorten, waiting=len(box.ready))
+            case notes.NotesEnd():
+                box.notes_ends.append(request)
+                return notes.NotesEnded(turn="t0")
             case inbox.InboxPeek():
                 return inbox.InboxPeeked(mail=list(box.ready)[: request.max], waiting=len(box.ready))
             case _:
@@ -206,7 +227,7 @@ class PostOffice:
         box.instance, box.connected = request.instance, True
         return agents.AgentsAttached(
             agent=box.name, epoch=box.epoch, role=_role(box), attended=False, open_turn=box.turn, paused=False,
-            settings=box.settings,
+            settings=box.settings, restart=box.restart,
         )  # fmt: skip
 
     def _detach(self, request: agents.AgentsDetach) -> agents.AgentsChanged:
@@ -241,6 +262,8 @@ class PostOffice:
         return taken
 
     async def _take(self, box: Box, request: turns.TurnsTake) -> turns.TurnsTaken:
+        if box.name in self.full:
+            return turns.TurnsTaken(turn=request.turn, mail=[], waiting=len(box.ready), exhausted=True)
         if (again := box.taken.get(request.call)) and request.call is not None:
             return turns.TurnsTaken(turn=box.turn, mail=again, waiting=len(box.ready))
         with anyio.move_on_after(request.wait_s):

@@ -214,3 +214,11 @@ def recv_into(results: list[Received]) -> Callable[..., Coroutine[None, None, No
         results.append(await desk.recv(maximum=maximum, wait_s=wait_s, done=None))
 
     return recv
+
+
+async def test_a_turn_that_is_full_does_not_say_that_there_is_more_to_take(office: PostOffice, turn: Turn) -> None:
+    """Ours: told of `recv_batch` for mail of the next turn, a model would call it for ever."""
+    office.full.add("alice")
+    office.put("alice", "for the next turn")
+    received = await OpenTurn(turn, Post(office, "alice")).take(1, 0)
+    assert (received.note, received.waiting, received.mail) == (NOTHING_MORE, 0, [])

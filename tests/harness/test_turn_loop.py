@@ -300,3 +300,24 @@ async def test_the_tool_that_the_model_uses_is_reported(stage: Stage) -> None:
             await stage.office.until(lambda: stage.box.reports[-1].reason == "uses Bash")
             program.ends()
             await stage.office.until(lambda: stage.box.reports[-1].state == "idle")
+
+
+async def test_a_prompt_for_a_model_that_forgot_meanwhile_is_written_anew(stage: Stage) -> None:
+    """Ours: its program had to make room while the turn waited for its account; the mail goes back uncounted."""
+    stage.backend.remembers = True
+    account, mail = stage.hosted.account, stage.office.put("alice")
+
+    async def wait(event: anyio.Event, seconds: float) -> None:
+        stage.backend.remembers = False
+        account.running = 0
+
+    account.max_running, account.running, account.pause = 1, 1, wait
+    with anyio.fail_after(10):
+        async with stage.running():
+            program = await stage.backend.next_program()
+            assert "alice" in program.prompt
+            assert stage.hosted.place.in_turn
+            program.ends()
+            await stage.handled(mail)
+    assert [close.outcome for close in stage.box.closes] == ["interrupted", "completed"]
+    assert not stage.hosted.place.in_turn

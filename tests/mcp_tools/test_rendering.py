@@ -116,6 +116,8 @@ def test_many_earlier_sends_are_counted_rather_than_listed() -> None:
     """Ours: a turn that sent a hundred messages must not fill the prompt."""
     earlier = [EarlierSend(id=f"m{number}", to="carol", excerpt="x") for number in range(100, 200)]
     assert "(+92 more)" in render_mail(letter(7, attempt=2, earlier=earlier), ZEROS)
+    assert "(+62 more)" in render_mail(letter(7, attempt=2, earlier=earlier[:8], earlier_more=62), ZEROS)
+    assert "more)" not in render_mail(letter(7, attempt=2, earlier=earlier[:8]), ZEROS)
 
 
 def test_hidden_characters_are_written_out() -> None:

@@ -98,6 +98,14 @@ def _turn(turn: turns.Turn | None) -> Answer:
 
 def _mail(mail: Iterable[inbox.Mail]) -> Answer:
     return tuple(
-        (one.id, one.sender, one.kind, one.broadcast, one.attempt, tuple(sent.id for sent in one.earlier))
+        (
+            one.id,
+            one.sender,
+            one.kind,
+            one.broadcast,
+            one.attempt,
+            tuple(sent.id for sent in one.earlier),
+            one.earlier_more,
+        )
         for one in mail
     )

@@ -23,7 +23,7 @@ from wire.turns import (
 
 Answer = tuple[Any, ...] | None
 """None: it would wait."""
-MOST_EARLIER = 64
+MOST_EARLIER = 8
 """Earlier sends that are shown with a batch."""
 
 
@@ -200,17 +200,15 @@ def _shown(paper: Paper, turn: Turn, copies: list[Copy]) -> Answer:
 
 
 def _mail(paper: Paper, turn: Turn, copies: list[Copy]) -> Answer:
-    """Mail as it is handed over, with what earlier attempts sent, the oldest of it."""
-    earlier: list[tuple[int, int]] = []
-    for copy in copies:
-        turns = {other.id for other in paper.turns if copy in other.leases and other is not turn}
-        if copy.attempt > 1 and turns:
-            earlier += [(letter.id, copy.id) for letter in paper.letters if letter.turn in turns and not letter.gone]
-    told = sorted(earlier)[:MOST_EARLIER]
+    """Mail as it is handed over, with what earlier attempts sent: the oldest of it, and how much more."""
     shown: list[Answer] = []
     for copy in copies:
-        sent, letter = [f"m{number}" for number, other in told if other == copy.id], copy.letter
-        shown.append((copy.name, letter.sender, letter.kind, letter.to == "*", copy.attempt, tuple(sent)))
+        turns = {other.id for other in paper.turns if copy in other.leases and other is not turn}
+        again = turns if copy.attempt > 1 else set[int]()
+        sent = sorted(one.id for one in paper.letters if one.turn in again and not one.gone)
+        first, letter = tuple(f"m{number}" for number in sent[:MOST_EARLIER]), copy.letter
+        more = max(len(sent) - MOST_EARLIER, 0)
+        shown.append((copy.name, letter.sender, letter.kind, letter.to == "*", copy.attempt, first, more))
     return tuple(shown)
 
 

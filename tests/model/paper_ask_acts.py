@@ -176,6 +176,8 @@ def answer(paper: Paper, caller: Caller, name: str, text: str) -> Answer:
         _settle(paper, sending_turn(paper, caller, sender), found)
     if caller.name == "operator":
         paper.audit.append(("ask.answered", found.name))
+    elif found.kind == "permission":
+        paper.audit.append(("permission.decided", found.name))
     return ("answered", found.name, found.asker, f"m{letter.id}" if letter else None, warnings)
 
 

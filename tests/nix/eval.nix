@@ -61,7 +61,7 @@ let
         inner = builtins.removeAttrs (it.type.getSubOptions [ ]) [ "_module" ];
       in
       if it._type or null != "option" then leaves at it
-      else if inner != { } then leaves (at ++ [ "NAME" ]) inner
+      else if inner != { } && (it.default or null) != null then leaves (at ++ [ "NAME" ]) inner
       else [{ path = at; type = it.type.description; inherit (it) default description; }])
     (builtins.attrNames options));
 in

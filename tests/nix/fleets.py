@@ -29,7 +29,10 @@ FULL: dict[str, Any] = {
     "link": {"listen": "0.0.0.0:7411", "certificate": "/etc/ssl/fleet.pem", "key": "/run/secrets/fleet.key",
     "group": "users"},
     "accounts": {
-        "team": {"auth": "token", "token_file": "secrets/team", "token_variable": "TEAM_KEY", "max_running": 6},
+        "team": {
+            "auth": "token", "token_file": "secrets/team", "token_variable": "TEAM_KEY", "max_running": 6,
+            "max_warm": 10,
+        },
     },
     "agents": {
         "manager": {"role": "manager", "backend": "scripted", "script": "survey-manager", "args": ["worker"]},
@@ -42,6 +45,14 @@ FULL: dict[str, Any] = {
             "daily_budget_usd": 12.5,
         },
         "worker": {"allowed_recipients": []},
+        "carol": {
+            "backend": "claude", "delegate": {"manager": ["Bash(npm test*)"]}, "mcp": "/srv/carol.mcp.json",
+            "inherit": ["skills", "claude_md"], "notes_max_bytes": 4096,
+        },
+        "dave": {
+            "backend": "pty", "command": ["program"],
+            "pty": {"ready": "^> $", "answers": [{"screen": "trust", "send": "1\r"}], "columns": 80},
+        },
     },
 }  # fmt: skip
 """Every setting, none at its default."""

@@ -62,6 +62,8 @@ def is_refused_for_other_reasons(path: tuple[str, ...], value: object) -> bool:
         "account",
         "auth",
         "token_file",
+        "pty",
+        "mcp",
     }:
         return True
     return path[-1] == "command" and value == ["a"]

@@ -8,11 +8,12 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from subprocess import PIPE
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 from anyio.abc import Process
 
+from harness.supervision.reaper import reap
 from wire.agents import AgentsAdd, AgentsAdded, AgentsList, AgentsListed, AgentSummary
 from wire.client import BrokerClient, new_key
 from wire.fleet import Account, FleetState, FleetStatus
@@ -74,8 +75,15 @@ class Fleet:
     @asynccontextmanager
     async def scene(self) -> AsyncGenerator[None]:
         """What is started inside ends with it; only the broker lives on."""
-        async with AsyncExitStack() as self._scene:
-            yield
+        try:
+            async with AsyncExitStack() as self._scene:
+                yield
+        finally:
+            self.clear_up()
+
+    def clear_up(self) -> None:
+        """End the agents' programs whose harness was killed: nobody else would, when a test fails."""
+        reap(self.home)
 
     async def start(self, *command: str, stack: AsyncExitStack | None = None) -> Program:
         """Start a program on this home; it is killed at the end of its scene."""
@@ -92,10 +100,23 @@ class Fleet:
         self.broker = await self.start("-P", "-m", "broker", stack=self._stack)
         assert await self.broker.becomes_ready(), self.broker.said.read_text()
 
-    async def start_harness(self, *arguments: str, mortal_at: str = "") -> Program:
-        """Start a harness; with `mortal_at` one that kills itself at that step."""
-        program = [str(MORTAL), mortal_at] if mortal_at else ["-P", "-m", "harness"]
-        return await self.start(*program, *arguments)
+    async def start_harness(self, *arguments: str) -> Program:
+        """Start a harness; see `arm` for what can become of it."""
+        return await self.start("-P", str(MORTAL), str(self.armed), *arguments)
+
+    @property
+    def armed(self) -> Path:
+        """Read by every harness at every step of its loop."""
+        return self.home.root.parent / "armed"
+
+    def arm(self, step: str, victim: Literal["harness", "program", "program if-any"]) -> None:
+        """Kill -9 of the next harness that comes to this step, or of the program of its agent; see `MORTAL`."""
+        (self.home.root.parent / "killed").unlink(missing_ok=True)
+        self.armed.write_text(f"{step} {victim}")
+
+    async def killed(self) -> list[int]:
+        """Wait until that has happened; gives the processes. None: no program ran at that step."""
+        return json.loads((await self.file(self.home.root.parent / "killed")).read_text())
 
     async def add(self, name: str, **settings: object) -> None:
         """Register an agent."""
@@ -180,6 +201,7 @@ async def fleet_in(folder: Path) -> AsyncGenerator[Fleet]:
     """A home with a running broker, and the operator connected to it."""
     async with AsyncExitStack() as stack:
         fleet = Fleet(Home(folder / "home"), stack)
+        stack.callback(fleet.clear_up)  # behind the harnesses
         await fleet.start_broker()
         token = fleet.home.operator_secret
         fleet.operator = await stack.enter_async_context(

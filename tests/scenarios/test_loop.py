@@ -8,7 +8,6 @@ from pathlib import Path
 import anyio
 import pytest
 
-from harness.checkpoints import STEPS
 from tests.scenarios.programs import Fleet, fleet_in, is_gone
 from wire.client import new_key
 from wire.inbox import InboxSend, InboxSent
@@ -132,39 +131,6 @@ async def test_mail_that_does_not_wait_interrupts_and_goes_first(fleet: Fleet) -
         assert (story.attempt, story.failures) == (2, 0)
         assert is_gone(turn["pid"])
         assert (await fleet.account()).lost == 0
-
-
-@pytest.mark.parametrize("step", STEPS)
-async def test_a_harness_that_dies_at_any_step_loses_nothing(fleet: Fleet, step: str) -> None:
-    """[H21] [Z1]: kill -9 there; the next harness handles the mail, and the answer goes out once."""
-    await survive(fleet, f"dies-{step}", step, times=1)
-
-
-@pytest.mark.torture
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize("step", STEPS)
-async def test_five_deaths_in_a_row_at_one_step(fleet: Fleet, step: str) -> None:
-    """[Z1]: the same, five times over the same agent."""
-    await survive(fleet, f"dies-often-{step}", step, times=5)
-
-
-async def survive(fleet: Fleet, agent: str, step: str, *, times: int) -> None:
-    """Let a harness die at a step with mail in hand, and another one take over, again and again."""
-    await fleet.add(agent, backend="scripted", script="echo")
-    sent: list[tuple[str, str]] = []
-    with anyio.fail_after(PATIENT * times):
-        for number in range(times):
-            sent.append((await fleet.send(agent, f"{agent} {number}"), f"{agent} {number}"))
-            mortal = await fleet.start_harness(agent, "--takeover", mortal_at=step)
-            assert await mortal.ends() == -signal.SIGKILL
-            after = await fleet.start_harness(agent, "--takeover")
-            assert await after.becomes_ready(), after.said.read_text()
-            story = await fleet.handled(sent[-1][0])
-            assert story.attempt == (1 if step == "closed" else 2)
-            assert await after.stop() == 0
-        answers = [(item.in_reply_to, item.body) for item in await fleet.mailbox() if item.sender == agent]
-    assert sorted(answers) == sorted(sent)
-    assert (await fleet.account()).lost == 0
 
 
 async def test_leftovers_of_a_dead_harness_are_ended_first(fleet: Fleet) -> None:

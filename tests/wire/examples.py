@@ -4,7 +4,7 @@ They are the examples of the protocol: `tests.wire.test_frames` pins how they lo
 """
 
 from tests.wire.examples_office import ABOUT, OFFICE_OPS, OPEN_ASK
-from wire import agents, fleet, inbox, turns
+from wire import agents, fleet, inbox, notes, turns
 from wire.errors import Limited, QueenpostError
 from wire.fleet import Hello, Principal, Push, Welcome
 from wire.model import Request, Result
@@ -35,6 +35,7 @@ _MAIL = inbox.Mail(
     broadcast=True,
     attempt=2,
     earlier=[inbox.EarlierSend(id="m11", to="carol", excerpt="started")],
+    earlier_more=3,
     about=ABOUT,
 )
 _TURN = turns.Turn(id="t7", mail=[_MAIL], waiting=3, lease_ms=60_000, carried=True, open_asks=[OPEN_ASK])
@@ -52,6 +53,9 @@ _ITEM = inbox.Item(
     failures=1,
     reason="crashed",
     broken=True,
+)
+_ACCOUNT = AccountSettings(
+    auth="token", token_file="/srv/demo/secrets/team", token_variable="KEY", max_running=6, max_warm=4
 )
 _SETTINGS = AgentSettings(
     role="agent",
@@ -205,6 +209,13 @@ OPS_BY_EXAMPLE: tuple[tuple[Request, Result], ...] = (
         turns.TurnsClosed(id="t7", acked=["m1"], given_back=["m2"], dead=["m3"], held=["m4"], next=_TURN),
     ),
     (turns.TurnsSettle(done="m12"), turns.TurnsSettled(acked=["m11", "m12"])),
+    (notes.NotesBegin(), notes.NotesBegun(allowed=False, why="a turn is open", waiting=2)),
+    (
+        notes.NotesEnd(
+            key="k1", outcome="completed", reason="from 40 to 12 KiB", usage=turns.Usage(input_tokens=10), took_ms=900
+        ),
+        notes.NotesEnded(turn="t8"),
+    ),
     (
         agents.AgentsAttach(agent="alice", instance="instance-1", agent_token="0123456789abcdef", takeover=True),
         agents.AgentsAttached(
@@ -215,9 +226,8 @@ OPS_BY_EXAMPLE: tuple[tuple[Request, Result], ...] = (
             open_turn="t7",
             paused=True,
             settings=_SETTINGS,
-            account=AccountSettings(
-                auth="token", token_file="/srv/demo/secrets/team", token_variable="KEY", max_running=6
-            ),
+            account=_ACCOUNT,
+            restart=agents.Restart(number=7, now=True, fresh=True),
         ),
     ),
     (agents.AgentsDetach(agent="alice"), _CHANGED),
@@ -237,6 +247,10 @@ OPS_BY_EXAMPLE: tuple[tuple[Request, Result], ...] = (
     (agents.AgentsPause(key="k1", agent="alice"), _CHANGED),
     (agents.AgentsResume(key="k1", agent="alice"), _CHANGED),
     (agents.AgentsRestart(key="k1", agent="alice", now=True, fresh=True), _CHANGED),
+    (
+        agents.AgentsLend(agent="alice", agent_token="0123456789abcdef", step_aside=True, now=True),
+        agents.AgentsLent(agent="alice", role="agent", settings=_SETTINGS, account=_ACCOUNT),
+    ),
     (
         agents.AgentsWakeTest(agent="alice"),
         agents.AgentsWoken(agent="alice", woken=True, wake_ms=0.5, state="idle", reason="none"),

@@ -17,11 +17,11 @@ READS = {
     "agents.explain", "agents.list", "agents.show", "agents.stats", "agents.token", "agents.wake_test",
     "agents.whoami", "asks.explain", "asks.list", "asks.wait", "fleet.ping", "fleet.probe", "fleet.stats",
     "fleet.status", "inbox.dead", "inbox.explain", "inbox.held", "inbox.list", "inbox.peek", "inbox.search",
-    "inbox.thread", "reminders.explain", "reminders.list", "reminders.stats",
+    "inbox.thread", "notes.begin", "reminders.explain", "reminders.list", "reminders.stats",
 }  # fmt: skip
 IDEMPOTENT = {
-    "agents.attach", "agents.detach", "agents.report", "request.cancel", "turns.close", "turns.give_back",
-    "turns.open", "turns.renew", "turns.resume", "turns.settle", "turns.take",
+    "agents.attach", "agents.detach", "agents.lend", "agents.report", "request.cancel", "turns.close",
+    "turns.give_back", "turns.open", "turns.renew", "turns.resume", "turns.settle", "turns.take",
 }  # fmt: skip
 """By instance, epoch and turn id (DESIGN 4)."""
 

@@ -168,15 +168,9 @@ def test_what_does_not_fit_together_is_said_with_its_line(file: Path, text: str,
 
 def test_what_a_later_version_will_know_is_told_apart_from_typing_errors(file: Path) -> None:
     """Ours: the documentation names it already."""
-    text = '[mqtt]\nurl = "x"\n[[notify]]\n[agents.alice]\nmcp = "x"\nbackend = "pty"\n'
-    assert complaints(file, text) == [
+    assert complaints(file, '[mqtt]\nurl = "x"\n[[notify]]\n[agents.alice]\n') == [
         "queenpost.toml:1: mqtt: not supported by this version",
         "queenpost.toml:3: notify: not supported by this version",
-        "queenpost.toml:5: agents.alice.mcp: not supported by this version",
-        (
-            "queenpost.toml:6: agents.alice.backend: 'pty' is not supported by this version;"
-            " use 'none', 'command', 'scripted', 'claude', 'codex', 'gemini' or 'opencode'"
-        ),
     ]
 
 

@@ -1,6 +1,7 @@
 -- agent --
 -- One agent, removed ones included.
-SELECT name, role, origin, state, settings, paused, epoch, instance, attended, lost_at, inbox_messages, inbox_bytes, created_at
+SELECT name, role, origin, state, settings, paused, epoch, instance, attended, lost_at, inbox_messages, inbox_bytes, created_at,
+       boot < (SELECT f.boots FROM fleet f WHERE f.id = 1) AS restarted
 FROM agents WHERE name = :name;
 
 -- add --
@@ -24,7 +25,9 @@ UPDATE agents SET instance = NULL, lost_at = NULL WHERE name = :name;
 
 -- occupy --
 -- An instance works for the agent from now on.
-UPDATE agents SET instance = :instance, epoch = :epoch, attended = :attended, lost_at = NULL WHERE name = :name;
+UPDATE agents SET instance = :instance, epoch = :epoch, attended = :attended, lost_at = NULL,
+       boot = (SELECT f.boots FROM fleet f WHERE f.id = 1)
+WHERE name = :name;
 
 -- lose --
 -- The connection of this instance ended.
@@ -66,9 +69,9 @@ ON CONFLICT (name) DO NOTHING;
 SELECT a.name, a.role, a.origin, a.state, a.settings, a.paused, a.epoch, a.instance, a.attended, a.lost_at, a.created_at,
        a.frozen OR (SELECT f.frozen FROM fleet f WHERE f.id = 1) AS frozen,
        (SELECT f.frozen FROM fleet f WHERE f.id = 1) AS everybody_frozen,
-       (SELECT count(*) FROM deliveries d WHERE d.recipient = a.name AND d.state = 'ready') AS ready,
+       (SELECT count(*) FROM deliveries d WHERE d.recipient = a.name AND d.state = 'ready' AND d.rides = 0) AS ready,
        (SELECT min(m.sent_at) FROM deliveries d JOIN messages m ON m.id = d.message
-        WHERE d.recipient = a.name AND d.state = 'ready') AS oldest_ready_at,
+        WHERE d.recipient = a.name AND d.state = 'ready' AND d.rides = 0) AS oldest_ready_at,
        CASE t.state WHEN 'open' THEN t.messages ELSE 0 END AS leased,
        (SELECT count(*) FROM deliveries d WHERE d.recipient = a.name AND d.state = 'held') AS held,
        (SELECT count(*) FROM deliveries d WHERE d.recipient = a.name AND d.state = 'dead' AND d.discarded_at IS NULL) AS dead,
@@ -97,5 +100,6 @@ FROM agents WHERE role <> 'operator' AND state <> 'removed' AND name <> :name OR
 SELECT a.name, a.instance, a.lost_at, a.attended, a.settings, a.epoch FROM agents a
 WHERE a.state = 'active' AND a.paused = 0 AND a.role <> 'operator'
 AND a.frozen = 0 AND NOT EXISTS (SELECT 1 FROM fleet f WHERE f.frozen = 1)
-AND EXISTS (SELECT 1 FROM deliveries d WHERE d.recipient = a.name AND d.state = 'ready' AND d.ready_at <= :now)
+AND EXISTS (SELECT 1 FROM deliveries d WHERE d.recipient = a.name AND d.state = 'ready' AND d.ready_at <= :now
+            AND d.rides = 0)
 AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.agent = a.name AND t.state = 'open');

@@ -5,3 +5,7 @@ INSERT INTO audit (at, principal, action, subject, detail) VALUES (:now, :princi
 -- of --
 -- What was done to one subject, oldest first.
 SELECT at, principal, action, detail FROM audit WHERE subject = :subject ORDER BY id;
+
+-- newest --
+-- The last time that somebody did :action to :subject.
+SELECT id, detail FROM audit WHERE subject = :subject AND action = :action ORDER BY id DESC LIMIT 1;

@@ -83,10 +83,10 @@ FROM agents a WHERE a.name = :name AND a.role <> 'operator';
 
 -- waiting --
 -- The ready mail of :name: which stands first, how much a turn could lease now, and when the first back-off ends.
-SELECT (SELECT d.message FROM deliveries d WHERE d.recipient = :name AND d.state = 'ready'
+SELECT (SELECT d.message FROM deliveries d WHERE d.recipient = :name AND d.state = 'ready' AND d.rides = 0
         ORDER BY d.rank, d.place LIMIT 1) AS first,
        (SELECT count(*) FROM deliveries d WHERE d.recipient = :name AND d.state = 'ready' AND d.ready_at <= :now
-        AND NOT (d.in_order = 1 AND EXISTS (
+        AND d.rides = 0 AND NOT (d.in_order = 1 AND EXISTS (
             SELECT 1 FROM deliveries b INDEXED BY deliveries_backing_off
             WHERE b.state = 'ready' AND b.ready_at > 0 AND b.ready_at > :now
             AND b.recipient = d.recipient AND b.sender = d.sender AND b.place < d.place))) AS eligible,

@@ -134,7 +134,7 @@ ORDER BY d.rank, d.place LIMIT :limit;
 
 -- count_ready --
 -- How much mail of :recipient is ready now.
-SELECT count(*) AS n FROM deliveries WHERE recipient = :recipient AND state = 'ready' AND ready_at <= :now;
+SELECT count(*) AS n FROM deliveries WHERE recipient = :recipient AND state = 'ready' AND ready_at <= :now AND rides = 0;
 
 -- message --
 -- One message.

@@ -3,10 +3,11 @@
 -- whether it was asked something that is open.
 SELECT a.name, a.role, a.state, a.settings, a.paused, a.epoch, a.instance, a.attended, a.inbox_messages, a.budget_until,
        a.frozen OR (SELECT f.frozen FROM fleet f WHERE f.id = 1) AS frozen,
+       (SELECT f.others_wait_until FROM fleet f WHERE f.id = 1) AS others_wait_until,
        t.id AS turn, t.epoch AS turn_epoch, t.attended AS turn_attended, t.alone AS turn_alone,
        t.messages AS turn_messages, t.bytes AS turn_bytes, t.depth AS turn_depth, t.carried_from,
        EXISTS (SELECT 1 FROM turns l WHERE l.agent = a.name AND l.state = 'lapsed') AS has_lapsed,
-       EXISTS (SELECT 1 FROM deliveries r WHERE r.recipient = a.name AND r.state = 'ready') AS has_mail,
+       EXISTS (SELECT 1 FROM deliveries r WHERE r.recipient = a.name AND r.state = 'ready' AND r.rides = 0) AS has_mail,
        EXISTS (SELECT 1 FROM deliveries b INDEXED BY deliveries_backing_off WHERE b.state = 'ready' AND b.ready_at > 0)
            AS fleet_backs_off,
        EXISTS (SELECT 1 FROM asks k WHERE k.target = a.name AND k.state = 'open') AS has_asks
@@ -29,7 +30,7 @@ GROUP BY sender;
 
 -- ready --
 -- Ready mail of :recipient in leasing order; read lazily, as far as a batch needs.
-SELECT d.id AS delivery, d.attempt, d.bytes, d.alone, d.in_order, d.place, m.id, m.sender, m.kind,
+SELECT d.id AS delivery, d.attempt, d.bytes, d.alone, d.rides, d.in_order, d.place, m.id, m.sender, m.kind,
        CAST(m.body AS BLOB) AS body, m.body_sha256, m.in_reply_to, m.depth, m.addressed_to, CAST(m.about AS BLOB) AS about, m.sent_at
 FROM deliveries d JOIN messages m ON m.id = d.message
 WHERE d.recipient = :recipient AND d.state = 'ready' AND d.ready_at <= :now
@@ -68,7 +69,7 @@ WHERE id = :turn;
 
 -- leased --
 -- What :turn holds now, in the order in which it was handed over.
-SELECT d.id AS delivery, d.attempt, d.failures, d.restarts, d.bytes, d.alone, d.in_order, d.place, d.recipient, m.id,
+SELECT d.id AS delivery, d.attempt, d.failures, d.restarts, d.bytes, d.alone, d.rides, d.in_order, d.place, d.recipient, m.id,
        m.sender, m.kind, CAST(m.body AS BLOB) AS body, m.body_sha256, m.in_reply_to, m.depth, m.addressed_to, CAST(m.about AS BLOB) AS about, m.sent_at
 FROM leases l JOIN deliveries d ON d.id = l.delivery JOIN messages m ON m.id = d.message
 WHERE l.turn = :turn AND d.turn = :turn AND d.state = 'leased' ORDER BY l.id;
@@ -90,10 +91,14 @@ SELECT message FROM deliveries WHERE turn = :turn AND recipient = :agent AND sta
 SELECT 1 FROM deliveries WHERE message = :message AND recipient = :agent;
 
 -- earlier_sends --
--- What turns before :turn that held one of the deliveries in the JSON list :ids already sent; 64 of all, oldest first.
-SELECT l.delivery, m.id, m.addressed_to, CAST(substr(m.body, 1, 120) AS BLOB) AS excerpt
-FROM leases l JOIN messages m ON m.turn = l.turn
-WHERE l.delivery IN (SELECT value FROM json_each(:ids)) AND l.turn <> :turn ORDER BY m.id, l.delivery LIMIT 64;
+-- What turns before :turn that held one of the deliveries in the JSON list :ids already sent: the first 8 of each, counted.
+SELECT j.value AS delivery, m.id, m.addressed_to, CAST(substr(m.body, 1, 120) AS BLOB) AS excerpt,
+       (SELECT count(*) FROM leases l JOIN messages s ON s.turn = l.turn
+        WHERE l.delivery = j.value AND l.turn <> :turn) AS sends
+FROM json_each(:ids) j JOIN messages m ON m.id IN (
+    SELECT s.id FROM leases l JOIN messages s ON s.turn = l.turn
+    WHERE l.delivery = j.value AND l.turn <> :turn ORDER BY s.id LIMIT 8
+) ORDER BY m.id, j.value;
 
 -- close --
 -- End an open or lapsed turn, whose :settled deliveries still stand in the inbox's count.
@@ -202,6 +207,8 @@ SELECT min(due) AS due FROM (
     SELECT min(deadline_at) FROM asks WHERE state = 'open'
     UNION ALL
     SELECT min(budget_until) FROM agents WHERE budget_until IS NOT NULL
+    UNION ALL
+    SELECT others_wait_until FROM fleet WHERE id = 1
 );
 
 -- rested --

@@ -13,6 +13,17 @@ from harness.backends.protocol import Permission, Permit, Permitted
 DETAIL_CHARACTERS = 4000
 SHOWN_ARGUMENTS = ("command", "file_path", "url", "notebook_path")
 """Of the tools that people know: one argument says it all."""
+SHELL = "Bash"
+SHELL_ARGUMENTS = frozenset({"command", "description", "timeout"})
+"""With any other one, such as `dangerouslyDisableSandbox`, the command is not all of it."""
+SUBJECTS = {
+    SHELL: "command",
+    "Read": "file_path",
+    "Write": "file_path",
+    "Edit": "file_path",
+    "NotebookEdit": "notebook_path",
+    "WebFetch": "url",
+}
 
 
 class Rules(Protocol):
@@ -71,13 +82,23 @@ def permission_of(wanted: dict[str, Any]) -> Permission:
     """Put a prompt into what is asked for."""
     suggested = suggestion_of(wanted)
     rule = ", ".join(rules_of(suggested)) if suggested is not None else None
-    return Permission(str(wanted.get("tool_name")), _detail_of(object_of(wanted.get("input"))), rule or None)
+    tool, given = str(wanted.get("tool_name")), object_of(wanted.get("input"))
+    subject = _subject_of(tool, given)
+    is_command = tool == SHELL and subject is not None
+    return Permission(tool, _detail_of(tool, given), rule or None, subject, is_command=is_command)
 
 
-def _detail_of(given: dict[str, Any]) -> str:
+def _subject_of(tool: str, given: dict[str, Any]) -> str | None:
+    if tool == SHELL and not SHELL_ARGUMENTS.issuperset(given):
+        return None
+    subject = given.get(SUBJECTS.get(tool, ""))
+    return subject if isinstance(subject, str) else None
+
+
+def _detail_of(tool: str, given: dict[str, Any]) -> str:
     """Say what a tool is to do: the command, the file, or all its arguments."""
     for name in SHOWN_ARGUMENTS:
-        if isinstance(given.get(name), str):
+        if isinstance(given.get(name), str) and (tool != SHELL or SHELL_ARGUMENTS.issuperset(given)):
             return given[name][:DETAIL_CHARACTERS]
     return json.dumps(given, ensure_ascii=False)[:DETAIL_CHARACTERS]
 

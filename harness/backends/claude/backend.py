@@ -35,7 +35,7 @@ class ClaudeBackend(Listener):
         self.seat = seat
         self.remembers = False
         """A session goes on, and nothing was forgotten of it since its model was told who it is."""
-        self._resident = Resident(self)
+        self._resident = Resident(self, seat.place)
         self._memory = Memory(seat)
         self._turn: ClaudeTurn | None = None
         self._prompts: Prompts | None = None
@@ -66,6 +66,7 @@ class ClaudeBackend(Listener):
             environment = launch.environment_of(self.seat)
             launch.find(self.seat, environment)
             launch.refuse_bypass(self.seat, environment)
+            self.seat.servers(environment)
         except NotStartedError as exc:
             return Probe(None, exc.reason)
         argv = [*launch.program_of(self.seat), "--version"]
@@ -151,15 +152,22 @@ class ClaudeBackend(Listener):
         how = f"was {ended.reason}" if ended.reason.startswith("killed") else ended.reason or "ended"
         await self._turn.end(Ended("crashed", f"it {how} without a result{said}"))
 
+    async def reaped(self) -> None:
+        """See `Listener`: the next process resumes the session."""
+        self.remembers = False
+
     async def _init(self, message: dict[str, Any]) -> None:
         """Comes at the beginning of each turn. The session is there from now on, whatever happens next."""
         self._memory.keep(str(message.get("session_id") or ""))
         status = shapes.server_status(message, launch.SERVER)
+        lacking = shapes.lacking_servers(message, launch.SERVER)
         if not self._introduced:
             self._introduced = True
             log.info(
                 "program_ready", version=message.get("claude_code_version"), model=message.get("model"), mcp=status
             )
+            for name, why in lacking.items():
+                log.warning("mcp_server_missing", server=name, reason=why)
         if status != "connected" and self._turn is not None:
             await self._turn.end(Ended("mcp_missing", f"its MCP server {launch.SERVER} is {status}"))
 

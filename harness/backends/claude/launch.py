@@ -4,10 +4,12 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 from harness.backends.environment import MCP_TOKEN
 from harness.backends.protocol import NotStartedError
 from harness.backends.seat import Seat
+from harness.backends.servers import Server
 from wire.settings import Permissions
 
 SERVER = "queenpost"
@@ -87,20 +89,33 @@ def refuse_bypass(seat: Seat, environment: dict[str, str]) -> None:
         )
 
 
-def write_servers(seat: Seat) -> Path:
-    """Write the list of MCP servers; the token is named in it, and comes from the environment."""
+def write_servers(seat: Seat, name: str = "claude-mcp.json") -> Path:
+    """Write the list of MCP servers; the token is named in it, and comes from the environment, as further secrets do.
+
+    Raises:
+        NotStartedError: the file with the agent's own servers is not as it should be.
+    """
+    further = {one.name: _entry(one) for one in seat.servers(environment_of(seat))}
     server = {
         "type": "http",
         "url": seat.mcp_url,
         "headers": {"Authorization": f"Bearer ${{{MCP_TOKEN}}}"},
         "alwaysLoad": True,
     }
-    path = seat.workspace.programs / "claude-mcp.json"
+    path = seat.workspace.programs / name
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.new")
-    draft.write_text(json.dumps({"mcpServers": {SERVER: server}}, indent=2) + "\n", encoding="utf-8")
+    draft.touch(mode=0o600)
+    draft.write_text(json.dumps({"mcpServers": {**further, SERVER: server}}, indent=2) + "\n", encoding="utf-8")
     draft.replace(path)
     return path
+
+
+def _entry(server: Server) -> dict[str, Any]:
+    """Put a server as the program takes it; it reads references to the environment as we do."""
+    if server.url:
+        return {"type": "http", "url": server.url, "headers": dict(server.headers)}
+    return {"type": "stdio", "command": server.command, "args": list(server.args), "env": dict(server.env)}
 
 
 def argv_of(seat: Seat, session: str, servers: Path, *, resume: bool) -> list[str]:

@@ -52,6 +52,12 @@ def server_status(message: dict[str, Any], server: str) -> str:
     return str(next(found, "missing"))
 
 
+def lacking_servers(message: dict[str, Any], ours: str) -> dict[str, str]:
+    """Give the other MCP servers that are not attached, each with what the program says of it; one may still begin."""
+    found = {str(one.get("name")): str(one.get("status")) for one in objects_of(message.get("mcp_servers"))}
+    return {name: status for name, status in found.items() if name != ours and status not in ("connected", "pending")}
+
+
 def reset_of(message: dict[str, Any]) -> int | None:
     """Give when a quota that is used up is there again, in ms of the wall clock; None where it says nothing of it."""
     info = object_of(message.get("rate_limit_info"))

@@ -9,7 +9,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from harness.backends.codex.calls import Say, refusal, reply
-from harness.backends.codex.rules import Use, command_use, patch_use, script_of, tool_use
+from harness.backends.codex.rules import Use, command_use, patch_use, plain_script_of, script_of, tool_use
 from harness.backends.codex.shapes import object_of, objects_of, text_of
 from harness.backends.protocol import Permission, Permit, Permitted
 
@@ -27,12 +27,15 @@ class Wanted:
     no: dict[str, Any]
     uses: list[Use] = field(default_factory=list[Use])
     """What rules could allow; none where no rule says exactly this."""
+    subject: str | None = None
+    is_command: bool = False
 
     @property
     def permission(self) -> Permission:
         """What is asked for."""
         rule = ", ".join(use.rule for use in self.uses)
-        return Permission(self.tool, self.detail[:DETAIL_CHARACTERS], rule or None)
+        detail = self.detail[:DETAIL_CHARACTERS]
+        return Permission(self.tool, detail, rule or None, self.subject, is_command=self.is_command)
 
 
 class Rules(Protocol):
@@ -96,14 +99,17 @@ class Prompts:
             self._say(reply(request, wanted.yes if decided.allow else wanted.no))
 
 
-def wanted_of(method: str, params: Mapping[str, Any], items: Mapping[str, dict[str, Any]]) -> Wanted | None:
+def wanted_of(
+    method: str, params: Mapping[str, Any], items: Mapping[str, dict[str, Any]], cwd: str = ""
+) -> Wanted | None:
     """Read a request of the program; None where it is none that a person decides.
 
-    `items` holds what the program has begun, by id: a change of files is described there only.
+    `items` holds what the program has begun, by id: a change of files is described there only. `cwd` is where the
+    agent works: the same command elsewhere is another one.
     """
     match method:
         case "item/commandExecution/requestApproval":
-            return _command(params)
+            return _command(params, cwd)
         case "item/fileChange/requestApproval":
             return _patch(params, items)
         case "mcpServer/elicitation/request" if _is_approval(params):
@@ -126,7 +132,7 @@ def answer_of(request: object, method: str, params: Mapping[str, Any]) -> dict[s
             return refusal(request, method)
 
 
-def _command(params: Mapping[str, Any]) -> Wanted:
+def _command(params: Mapping[str, Any], cwd: str) -> Wanted:
     command = text_of(params.get("command"))
     network = object_of(params.get("networkApprovalContext"))
     is_plain = params.get("kind", "command") == "command" and command and not network
@@ -135,9 +141,14 @@ def _command(params: Mapping[str, Any]) -> Wanted:
         lines.append(f"network: {json.dumps(network, ensure_ascii=False)}")
     if reason := text_of(params.get("reason")):
         lines.append(f"it says: {reason}")
+    is_here = params.get("cwd") in (None, cwd)
+    if not is_here:
+        lines.append(f"in: {params.get('cwd')}")
     uses = [command_use(command)] if is_plain else []
     tool = "write_stdin" if params.get("kind") == "writeStdin" else "exec_command"
-    return Wanted(tool, "\n".join(lines), {"decision": "accept"}, {"decision": "decline"}, uses)
+    subject = plain_script_of(command) if is_plain and is_here else None
+    yes, no = {"decision": "accept"}, {"decision": "decline"}
+    return Wanted(tool, "\n".join(lines), yes, no, uses, subject, is_command=subject is not None)
 
 
 def _patch(params: Mapping[str, Any], items: Mapping[str, dict[str, Any]]) -> Wanted:
@@ -149,7 +160,9 @@ def _patch(params: Mapping[str, Any], items: Mapping[str, dict[str, Any]]) -> Wa
         lines.append(f"and everything below {root}")
     uses = [] if root else [patch_use(text_of(one.get("path"))) for one in changes]
     detail = "\n".join(lines) or "(it does not say which files)"
-    return Wanted("apply_patch", detail, {"decision": "accept"}, {"decision": "decline"}, uses)
+    is_one = len(changes) == 1 and not root and not object_of(changes[0].get("kind")).get("move_path")
+    subject = text_of(changes[0].get("path")) if is_one else None
+    return Wanted("apply_patch", detail, {"decision": "accept"}, {"decision": "decline"}, uses, subject)
 
 
 def _is_approval(params: Mapping[str, Any]) -> bool:

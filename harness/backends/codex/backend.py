@@ -35,7 +35,7 @@ class CodexBackend(Listener):
         self.seat = seat
         self.remembers = False
         """A thread goes on, and nothing was forgotten of it since its model was told who it is."""
-        self._resident = Resident(self)
+        self._resident = Resident(self, seat.place)
         self._memory = Memory(seat)
         self._calls = Calls(_unsaid)
         self._turn: CodexTurn | None = None
@@ -132,6 +132,8 @@ class CodexBackend(Listener):
             self._asked(program, message["id"], method, params)
         elif method == "account/rateLimits/updated":
             self._limits = object_of(params.get("rateLimits"))
+        elif method == "mcpServer/startupStatus/updated" and params.get("status") == "failed":
+            log.warning("mcp_server_missing", server=params.get("name"), reason=text_of(params.get("error")))
         elif params.get("threadId") == self._memory.id:
             await self._told(program, method, params)
 
@@ -145,6 +147,11 @@ class CodexBackend(Listener):
         words = self._words.last
         said = f": {words}" if words else ""
         await self._turn.end(Ended("crashed", f"it {ended.reason or 'ended'} without ending its turn{said}"))
+
+    async def reaped(self) -> None:
+        """See `Listener`: the next process resumes the thread."""
+        self.remembers = False
+        self._calls.close()
 
     async def _tell(self, output: Output) -> None:
         if self._turn is not None:
@@ -184,7 +191,7 @@ class CodexBackend(Listener):
     # --- what the process asks ----------------------------------------------------------------------
 
     def _asked(self, program: Program, request: object, method: str, params: dict[str, Any]) -> None:
-        wanted: Wanted | None = wanted_of(method, params, self._items)
+        wanted: Wanted | None = wanted_of(method, params, self._items, str(self.seat.cwd))
         if wanted is None:
             program.say(answer_of(request, method, params))
         elif self._prompts is None:

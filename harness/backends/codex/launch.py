@@ -1,6 +1,5 @@
 """How Codex is started: its command line, its environment, its settings. No secret is in argv, nothing is written."""
 
-import json
 import os
 import shutil
 import tomllib
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.backends.codex.rules import problem_of
+from harness.backends.codex.servers import inline, secrets_of, table_of
 from harness.backends.codex.shapes import object_of
 from harness.backends.environment import MCP_TOKEN
 from harness.backends.protocol import NotStartedError
@@ -65,7 +65,7 @@ def environment_of(seat: Seat) -> dict[str, str]:
     """Give the program's environment.
 
     Raises:
-        NotStartedError: a file with a secret cannot be read, or the folder for its own login cannot be made.
+        NotStartedError: a file of the agent's settings cannot be read, or the folder for its own login cannot be made.
     """
     environment = seat.environment()
     folder = seat.login().folder
@@ -75,6 +75,8 @@ def environment_of(seat: Seat) -> dict[str, str]:
         except OSError as exc:
             raise NotStartedError("missing_program", f"{folder} cannot be made: {exc.strerror}") from exc
         environment["CODEX_HOME"] = str(folder)
+    for place, server in enumerate(seat.servers(environment)):
+        environment |= secrets_of(server.expanded(environment), place)
     return environment
 
 
@@ -106,7 +108,12 @@ def find(seat: Seat, environment: Mapping[str, str]) -> None:
 
 
 def overrides(seat: Seat, environment: Mapping[str, str]) -> list[str]:
-    """Give our settings as arguments: only our MCP server, attached with the token that stands in the environment."""
+    """Give our settings as arguments: our MCP server, attached with the token that stands in the environment, and those
+    of the agent's own.
+
+    Raises:
+        NotStartedError: one of its own servers cannot be put so.
+    """
     others = _servers(environment)
     name = SERVER_TOO if SERVER in others else SERVER
     server = {
@@ -117,8 +124,15 @@ def overrides(seat: Seat, environment: Mapping[str, str]) -> list[str]:
         "tool_timeout_sec": WAIT_S,
         "default_tools_approval_mode": "approve",
     }
-    settings = [*USUAL, f"mcp_servers.{name}={_table(server)}"]
+    settings = [*USUAL, f"mcp_servers.{name}={inline(server)}"]
     settings += [f"mcp_servers.{other}.enabled=false" for other in others]
+    for place, one in enumerate(seat.servers(environment)):
+        if one.name in others:
+            raise NotStartedError(
+                "missing_program",
+                f"mcp: your Codex configuration has a server {one.name!r} too; give this another name",
+            )
+        settings.append(f"mcp_servers.{one.name}={inline(table_of(one, place))}")
     if key_of(seat, environment) is not None:
         settings.append('cli_auth_credentials_store="ephemeral"')  # the key stays in memory
     return [part for setting in settings for part in ("-c", setting)]
@@ -159,7 +173,3 @@ def _servers(environment: Mapping[str, str]) -> list[str]:
     except (OSError, ValueError):  # not there; or broken, which the program says better
         return []
     return [name for name in object_of(found.get("mcp_servers")) if name]
-
-
-def _table(values: Mapping[str, str | int | bool]) -> str:
-    return "{" + ", ".join(f"{name}={json.dumps(value)}" for name, value in values.items()) + "}"

@@ -14,6 +14,7 @@ from pathlib import PurePath
 
 PATCH = "apply_patch"
 SHELLS = frozenset({"bash", "sh", "zsh", "dash"})
+SHELL_FOLDERS = frozenset({"", "/bin", "/usr/bin", "/usr/local/bin", "/opt/homebrew/bin", "/run/current-system/sw/bin"})
 _PLAIN = re.compile(r"[\w@%+:,./ '\"=-]+")
 """A command line whose words mean nothing but themselves: no expansion, no redirection, one command."""
 _MCP = re.compile(r"mcp__[A-Za-z0-9_.-]+")
@@ -59,6 +60,14 @@ def script_of(command: str) -> str:
     if len(argv) == 3 and PurePath(argv[0]).name in SHELLS and argv[1] in ("-c", "-lc"):
         return argv[2]
     return command
+
+
+def plain_script_of(command: str) -> str | None:
+    """Give what a shell of the system is to run, or the command itself; None where it is no known place for a shell."""
+    script, argv = script_of(command), _split(command)
+    if script == command:
+        return command
+    return script if argv[0].rpartition("/")[0] in SHELL_FOLDERS else None
 
 
 def hold(rules: Iterable[str], uses: Iterable[Use]) -> bool:

@@ -11,11 +11,15 @@ import anyio
 from anyio.abc import TaskGroup
 
 from harness.backends.gemini.calls import Calls, as_object, as_objects
+from harness.backends.gemini.launch import SHELL
 from harness.backends.protocol import Permission, Permit, Permitted
 
 DETAIL_CHARACTERS = 4000
 ONCE, NO = "proceed_once", "cancel"
 """Of its options."""
+
+ELSEWHERE = "[in "
+"""Stands below a command that is not to run where the agent works, before the name of the folder."""
 
 _NUMBERED = re.compile(r"-\d+-\d+$")
 
@@ -81,7 +85,11 @@ def permission_of(call: dict[str, Any]) -> Permission:
         else:
             lines.append(str(as_object(item.get("content")).get("text") or ""))
     rule = f"{tool}({', '.join(files) or title})"
-    return Permission(tool, "\n".join(line for line in lines if line)[:DETAIL_CHARACTERS], rule)
+    subject = files[0] if len(files) == 1 else None
+    if tool == SHELL:  # the same command in another folder is another one
+        subject = None if any(ELSEWHERE in line for line in lines[1:]) else title
+    detail = "\n".join(line for line in lines if line)[:DETAIL_CHARACTERS]
+    return Permission(tool, detail, rule, subject, is_command=tool == SHELL and subject is not None)
 
 
 def tool_of(call: str) -> str:

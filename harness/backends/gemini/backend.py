@@ -48,7 +48,7 @@ class GeminiBackend(Listener):
         self.remembers = False
         """A session goes on, and nothing was forgotten of it since its model was told who it is."""
         self._clock = clock or SystemClock()
-        self._resident = Resident(self)
+        self._resident = Resident(self, seat.place)
         self._memory = Memory(seat)
         self._calls: Calls | None = None
         """To the process that runs."""
@@ -58,6 +58,8 @@ class GeminiBackend(Listener):
         self._prompts: Prompts | None = None
         self._problem: str | None = None
         """Why the program could not be run when it was looked at last."""
+        self._servers: list[dict[str, Any]] = []
+        """The agent's own MCP servers."""
         self._words = b""
         """The end of what it wrote to stderr; it holds that back until it ends."""
 
@@ -76,6 +78,7 @@ class GeminiBackend(Listener):
             environment = launch.environment_of(self.seat)
             launch.find(self.seat, environment)
             launch.policy_of(self.seat)
+            self.seat.servers(environment)
         except NotStartedError as exc:
             return Probe(None, exc.reason)
         argv = [*launch.program_of(self.seat), "--version"]
@@ -105,7 +108,9 @@ class GeminiBackend(Listener):
         environment = launch.environment_of(self.seat)
         launch.find(self.seat, environment)
         launch.write_settings(self.seat, environment)
-        argv = launch.argv_of(self.seat, launch.write_policies(self.seat, environment))
+        self._servers = launch.further_of(self.seat, environment)
+        names = [str(one["name"]) for one in self._servers]
+        argv = launch.argv_of(self.seat, launch.write_policies(self.seat, environment), names)
         self._memory.recall()
         self._gone()
         self._words = b""
@@ -172,7 +177,7 @@ class GeminiBackend(Listener):
 
     async def _open_session(self, calls: Calls, turn: GeminiTurn) -> dict[str, Any]:
         """Go on with the session of the time before where the program still has it, else begin one."""
-        where = {"cwd": str(self.seat.cwd), "mcpServers": [launch.server_of(self.seat)]}
+        where = {"cwd": str(self.seat.cwd), "mcpServers": [launch.server_of(self.seat), *self._servers]}
         if (kept := self._memory.id) is not None:
             turn.muted = True
             loaded = await calls.call("session/load", sessionId=kept, **where)
@@ -220,3 +225,7 @@ class GeminiBackend(Listener):
             words = " ".join(self._words.decode(errors="replace").split())
             why = f"it {ended.reason or 'ended'} without a result"
             await self._turn.end(Ended("crashed", f"{why}: {words}" if words else why))
+
+    async def reaped(self) -> None:
+        """See `Listener`: the next process opens the session again."""
+        self._gone()

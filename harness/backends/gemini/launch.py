@@ -9,13 +9,14 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.backends.gemini.calls import as_object
 from harness.backends.protocol import NotStartedError
 from harness.backends.seat import Seat
+from harness.backends.servers import Server
 from wire.settings import Permissions
 
 SERVER = "queenpost"
@@ -44,6 +45,8 @@ OWN_SETTINGS: dict[str, Any] = {
 """Stand in a folder of its own, unless its settings there say something else."""
 POLICY_PRIORITY = 500
 """Of 999: above what it allows by itself, below what a policy of the user can say."""
+ASKING_PRIORITY = 200
+"""Above what it allows because a server may be there (100), below what `allowed_tools` allows."""
 _TOOL = re.compile(r"(?P<name>[A-Za-z0-9_*-]+)(?:\((?P<prefix>.+)\))?")
 
 
@@ -84,15 +87,16 @@ def find(seat: Seat, environment: Mapping[str, str]) -> str:
     return found
 
 
-def argv_of(seat: Seat, policies: list[Path]) -> list[str]:
-    """Give the command line."""
+def argv_of(seat: Seat, policies: list[Path], servers: Sequence[str] = ()) -> list[str]:
+    """Give the command line; `servers` are the names of its own MCP servers."""
     settings = seat.settings
     return [
         *program_of(seat),
         "--acp",
         "--skip-trust",  # in a folder that is not trusted it attaches no MCP server
         *(f"--policy={path}" for path in policies),
-        f"--allowed-mcp-server-names={SERVER}",  # allows its tools too, and keeps the user's servers out
+        # allows its tools too, and keeps the user's servers out; those of the agent are asked for, by `write_policies`
+        *(f"--allowed-mcp-server-names={name}" for name in (SERVER, *servers)),
         *("--approval-mode", MODES[settings.permissions]),
         *(("--model", settings.model) if settings.model else ()),
         *settings.args,
@@ -103,6 +107,26 @@ def server_of(seat: Seat) -> dict[str, Any]:
     """Give our MCP server as the protocol wants it: the token goes through a pipe, and nowhere else."""
     headers = [{"name": "Authorization", "value": f"Bearer {seat.mcp_token}"}]
     return {"type": "http", "name": SERVER, "url": seat.mcp_url, "headers": headers}
+
+
+def further_of(seat: Seat, environment: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Give the agent's own MCP servers as the protocol wants them, with their secrets: through a pipe as well.
+
+    Raises:
+        NotStartedError: their file is not as it should be.
+    """
+    return [_entry(one.expanded(environment)) for one in seat.servers(environment)]
+
+
+def _entry(server: Server) -> dict[str, Any]:
+    if server.url:
+        return {"type": "http", "name": server.name, "url": server.url, "headers": _pairs(server.headers)}
+    program = {"command": server.command, "args": list(server.args), "env": _pairs(server.env)}
+    return {"name": server.name, **program}
+
+
+def _pairs(values: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in values.items()]
 
 
 # --- what it reads ----------------------------------------------------------------------------------
@@ -146,10 +170,11 @@ def write_policies(seat: Seat, environment: Mapping[str, str]) -> list[Path]:
     Raises:
         NotStartedError: it cannot be written; see `policy_of`.
     """
-    if not seat.settings.allowed_tools:
+    asked = [] if seat.settings.permissions == "bypass" else [one.name for one in seat.servers(environment)]
+    if not seat.settings.allowed_tools and not asked:
         return []
     path = seat.workspace.programs / "gemini-policy.toml"
-    _write(path, policy_of(seat))
+    _write(path, "\n".join([policy_of(seat), *(_asking(name) for name in asked)]))
     home = environment.get(HOME) or environment.get("HOME") or str(Path.home())
     users = Path(home) / ".gemini/policies"
     return [path, *([users] if users.is_dir() else [])]
@@ -165,6 +190,12 @@ def _rule(entry: str) -> str:
     if found["prefix"]:
         lines.append(f"commandPrefix = {json.dumps(found['prefix'])}")
     return "\n".join([*lines, 'decision = "allow"', f"priority = {POLICY_PRIORITY}", ""])
+
+
+def _asking(server: str) -> str:
+    """Have the tools of a server asked for: that it is there at all would allow them."""
+    lines = ["[[rule]]", f"mcpName = {json.dumps(server)}", 'toolName = "*"', 'decision = "ask_user"']
+    return "\n".join([*lines, f"priority = {ASKING_PRIORITY}", ""])
 
 
 def _filled(there: dict[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,10 @@ from harness.backends.protocol import Permission, Permit, Permitted
 from wire.logs import get_logger
 
 DETAIL_CHARACTERS = 4000
+SHELL = "bash"
+SHELL_ARGUMENTS = frozenset({"command", "description", "timeout"})
+"""With any other one, such as `workdir`, the command is not all of it."""
+SUBJECTS = frozenset({"edit", "read", "webfetch", "external_directory"})
 SHOWN = ("command", "filepath", "filePath", "path", "url", "query", "pattern")
 """One of these says it all."""
 
@@ -86,10 +90,22 @@ def permission_of(asked: dict[str, Any], given: dict[str, Any]) -> Permission:
     """Put a prompt into what is asked for."""
     said = {**given, **object_of(asked.get("metadata"))}
     detail = next((str(said[name]) for name in SHOWN if isinstance(said.get(name), str)), "")
+    if asked.get("permission") == SHELL and not SHELL_ARGUMENTS.issuperset(given):
+        detail = json.dumps(given, ensure_ascii=False)  # the command is not all of it
     if isinstance(said.get("diff"), str):
         detail = f"{detail}\n{said['diff']}".strip()
     if not detail:
         shown = ", ".join(pattern for pattern in words_of(asked.get("patterns")) if pattern != "*")
         detail = shown or json.dumps(said, ensure_ascii=False)
     rule = ", ".join(wanted_by(asked)) or None
-    return Permission(str(asked.get("permission")), detail[:DETAIL_CHARACTERS], rule)
+    tool = str(asked.get("permission"))
+    subject = _subject_of(tool, given, words_of(asked.get("patterns")))
+    return Permission(tool, detail[:DETAIL_CHARACTERS], rule, subject, is_command=tool == SHELL and subject is not None)
+
+
+def _subject_of(tool: str, given: dict[str, Any], patterns: list[str]) -> str | None:
+    """Give the command as the model wrote it; of another tool the one path or address that it is for."""
+    if tool == SHELL:
+        command = given.get("command") if SHELL_ARGUMENTS.issuperset(given) else None
+        return command if isinstance(command, str) else None
+    return patterns[0] if len(patterns) == 1 and tool in SUBJECTS else None

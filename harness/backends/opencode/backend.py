@@ -55,7 +55,7 @@ class OpencodeBackend(Listener):
         self.remembers = False
         """A session goes on, and nothing was forgotten of it since its model was told who it is."""
         self._clock = clock or SystemClock()
-        self._resident = Resident(self)
+        self._resident = Resident(self, seat.place)
         self._memory = Memory(seat)
         self._pid: int | None = None
         self._password = ""
@@ -214,6 +214,11 @@ class OpencodeBackend(Listener):
         said = f": {words.splitlines()[-1]}" if words else ""
         reason = f"{ended.reason or 'exited with status 0'} without an answer{said}"
         await self._turn.end(Ended("crashed", reason, self._turn.usage()))
+
+    async def reaped(self) -> None:
+        """See `Listener`: the next server finds the session again."""
+        self.remembers = False
+        await self._clear()
 
     async def _hear(self, program: Program, *, task_status: TaskStatus[Server]) -> None:
         """Hear the events of one server. Without them no prompt would be seen: then it is ended."""

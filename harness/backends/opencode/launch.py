@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from harness.backends.opencode.shapes import object_of
 from harness.backends.opencode.strays import GUARD
 from harness.backends.protocol import NotStartedError
 from harness.backends.seat import Seat
+from harness.backends.servers import Server
 
 USER = "opencode"
 PASSWORD = "OPENCODE_SERVER_PASSWORD"  # noqa: S105  # the name of the variable
@@ -59,7 +61,7 @@ def environment_of(seat: Seat, password: str) -> dict[str, str]:
     if (folder := seat.login().folder) is not None:
         environment |= {name: str(folder / part) for name, part in FOLDERS.items() if name not in own}
     environment.pop("OPENCODE_PERMISSION", None)  # would go before the rules of `permissions`
-    configuration = configuration_of(seat, environment.get(CONTENT))
+    configuration = configuration_of(seat, environment.get(CONTENT), seat.servers(environment), environment)
     return {
         **{name: value for name, value in USUAL.items() if name not in environment},
         **environment,
@@ -69,8 +71,12 @@ def environment_of(seat: Seat, password: str) -> dict[str, str]:
     }
 
 
-def configuration_of(seat: Seat, given: str | None) -> dict[str, Any]:
+def configuration_of(
+    seat: Seat, given: str | None, servers: Sequence[Server] = (), environment: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Put ours over what the agent brings. The token is named in it, and comes from the environment.
+
+    It goes into a variable, and so what `servers` refer to may stand in it.
 
     Raises:
         NotStartedError: what it brings is no JSON object, or the settings are not what the program takes.
@@ -92,8 +98,20 @@ def configuration_of(seat: Seat, given: str | None) -> dict[str, Any]:
         "autoupdate": False,
         "share": "disabled",
         "permission": as_configuration(rules_for(settings.permissions, settings.allowed_tools)),
-        "mcp": {**object_of(brought.get("mcp")), SERVER: server},
+        "mcp": {
+            **object_of(brought.get("mcp")),
+            **{one.name: _entry(one.expanded(environment or {})) for one in servers},
+            SERVER: server,
+        },
     }
+
+
+def _entry(server: Server) -> dict[str, Any]:
+    """Put a server as the program takes it."""
+    if server.url:
+        return {"type": "remote", "url": server.url, "headers": dict(server.headers), "oauth": False, "enabled": True}
+    command = [server.command, *server.args]
+    return {"type": "local", "command": command, "environment": dict(server.env), "enabled": True}
 
 
 def model_of(seat: Seat) -> dict[str, str] | None:

@@ -11,11 +11,14 @@ from harness.backends.opencode.launch import USER
 from harness.backends.opencode.outcomes import words_of
 from harness.backends.opencode.rules import SERVER, Rule
 from harness.backends.opencode.shapes import object_of
+from wire.logs import get_logger
 
 CALL_S = 30.0
 FIRST_CALL_S = 90.0
 """The first call makes the program load everything, and connect to its MCP servers."""
 WORDS_CHARACTERS = 300
+
+log = get_logger("harness")
 
 
 class RefusedError(Exception):
@@ -32,10 +35,17 @@ class Server:
 
     def __init__(self, http: httpx2.AsyncClient) -> None:
         self._http = http
+        self._lacking: set[str] = set()
+        """Other MCP servers that were named already because they are not attached."""
 
     async def tools_status(self) -> str:
-        """Say how our MCP server is attached: `connected`, or what it is instead."""
+        """Say how our MCP server is attached: `connected`, or what it is instead. Others are named once if not."""
         servers = await self._call("GET", "/mcp", within_s=FIRST_CALL_S)
+        for name, other in servers.items():
+            status, error = (str(object_of(other).get(part) or "") for part in ("status", "error"))
+            if name not in self._lacking and name != SERVER and status not in ("connected", "disabled"):
+                self._lacking.add(name)
+                log.warning("mcp_server_missing", server=name, reason=error or status)
         found = object_of(servers.get(SERVER))
         error = found.get("error")
         return f"{found.get('status', 'missing')}{f' ({error})' if error else ''}"

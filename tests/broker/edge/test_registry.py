@@ -1,16 +1,29 @@
 """Agents come and go: token files, the database and open connections stay in step."""
 
 import errno
+from collections.abc import Mapping
 from pathlib import Path
 
 import anyio
 import pytest
 
+from broker.edge import registry
+from broker.edge.office import Office
 from broker.services import credentials
+from broker.services.credentials import KeyRing
 from tests.broker.edge.frames import error_of
 from tests.fakes.broker import LocalBroker
 from tests.scenarios.fleet import send
-from wire.agents import AgentsAdd, AgentsAdded, AgentsChanged, AgentsRemove, AgentsToken, AgentsTokenPath
+from wire.agents import (
+    AgentsAdd,
+    AgentsAdded,
+    AgentsAttached,
+    AgentsChanged,
+    AgentsRemove,
+    AgentsToken,
+    AgentsTokenPath,
+)
+from wire.client import new_instance
 from wire.clock import FakeClock
 from wire.errors import Conflict, Denied, Full, Invalid, QueenpostError, Unavailable, Unknown
 from wire.fleet import FleetApplied, FleetApply
@@ -103,6 +116,34 @@ async def test_a_harness_cannot_go_on_for_an_agent_that_was_removed(home: Home) 
                 await attempt
         assert await fleet.state_of(sent.id) == "dead"
         assert (await alice.send("operator")).state == "queued"
+
+
+async def test_who_hears_of_a_new_agent_can_attach_it_at_once(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ours: it is announced with its commit, a moment before its token is known; refused, it would be left alone."""
+    asked = anyio.Event()
+    reload, is_agent = registry.reload, KeyRing.is_agent
+
+    async def late(office: Office) -> Mapping[str, bytes]:
+        await asked.wait()
+        return await reload(office)
+
+    def noticed(keys: KeyRing, token: str | None, agent: str) -> bool:
+        asked.set()
+        return is_agent(keys, token, agent)
+
+    async with LocalBroker(home) as fleet:
+        await fleet.add("alice")
+        alice = await fleet.worker("alice")
+        asked = anyio.Event()
+        monkeypatch.setattr(registry, "reload", late)
+        monkeypatch.setattr(KeyRing, "is_agent", noticed)
+        with anyio.fail_after(10), alice.client.pushes() as pushes:
+            async with anyio.create_task_group() as group:
+                group.start_soon(fleet.add, "bob")
+                while (await pushes.receive()).agent != "bob":
+                    pass
+                attached = await alice.client.call(fleet.attach_request("bob", new_instance()), AgentsAttached)
+                assert attached.epoch == 1
 
 
 async def test_removing_twice_and_with_the_same_key_changes_nothing_more(home: Home) -> None:

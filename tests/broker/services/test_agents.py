@@ -7,8 +7,8 @@ import pytest
 from broker.services import agents, asks, credentials, reminders
 from broker.services.callers import Caller
 from tests.broker.services.refusals import refused
-from tests.fakes.office import OPERATOR_CALLER, FakeOffice, by_token
-from wire.agents import AgentsRestart
+from tests.fakes.office import HARNESS_CALLER, OPERATOR_CALLER, FakeOffice, by_token
+from wire.agents import AgentsRestart, Restart
 from wire.asks import AsksAsk
 from wire.errors import Conflict, Invalid, Stale, Unknown
 from wire.reminders import RemindersAdd
@@ -257,9 +257,30 @@ def test_a_restart_is_told_to_the_harness_that_holds_the_agent(office: FakeOffic
     assert bob.instance is not None
 
 
+def test_a_restart_is_said_again_to_whoever_attaches(office: FakeOffice, bob: Caller) -> None:
+    """Issue 4.9: the push is lost with its link; the newest wish is not, whatever is restarted meanwhile."""
+    assert wished(office, bob) is None
+    office.connection_ended(bob, local=False)
+    for now, fresh in ((False, True), (True, False)):
+        request = AgentsRestart(key=f"k{now}", agent="bob", now=now, fresh=fresh)
+        office.do(lambda tx, r=request: agents.restart(tx, OPERATOR_CALLER, r))
+    office.restart()
+    wish = wished(office, bob)
+    assert wish is not None
+    assert (wish.now, wish.fresh) == (True, False)
+    assert wished(office, bob) == wish
+    office.damage("UPDATE audit SET detail = '[]'")
+    assert wished(office, bob) == Restart(number=wish.number)
+
+
+def wished(office: FakeOffice, caller: Caller) -> Restart | None:
+    """Attach once more and give what is said of a restart."""
+    return office.attach(HARNESS_CALLER, "bob", caller.instance or "").restart
+
+
 def test_a_restart_of_whom_nobody_holds_is_refused(office: FakeOffice, bob: Caller) -> None:
-    """Ours: nobody would hear of it, and it is kept nowhere; a session of its own has no loop."""
-    office.connection_ended(bob)
+    """Ours: there is nothing to start anew; a session of its own has no loop."""
+    office.detach(bob)
     office.session("alice")
     for name in ("alice", "bob"):
         request = AgentsRestart(key="k", agent=name)

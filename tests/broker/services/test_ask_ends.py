@@ -203,6 +203,9 @@ def test_a_permission_may_be_put_to_the_manager(office: FakeOffice, bob: Caller,
     assert (mail.about.ask, mail.about.ask_kind) == ("a1", "permission")
     asks.answer(office, boss, "a1", "deny")
     assert ended(asks.waiting(office, bob, "a1").get()) == ("answered", "deny")
+    assert office.audited()[-1][1:] == ("permission.decided", "a1")
+    row = office.row("SELECT principal, detail FROM audit ORDER BY id DESC LIMIT 1")
+    assert tuple(row) == ("agent:boss", '{"agent": "bob", "answer": "deny"}')
 
 
 def test_a_permission_that_nobody_answers_expires_for_who_waits(office: FakeOffice, bob: Caller) -> None:

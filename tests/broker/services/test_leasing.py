@@ -266,6 +266,20 @@ def test_redelivered_mail_says_what_the_earlier_attempt_sent(office: FakeOffice,
     assert len(earlier.excerpt) == 120
 
 
+def test_many_earlier_sends_are_counted_for_each_mail(office: FakeOffice, bob: Caller) -> None:
+    """[H21] DESIGN 5.10: none is left out without a word, however many there were and however many held them."""
+    for number in (1, 2):
+        send(office, "alice", str(number))
+    turn = office.opened(bob)
+    sent = [office.send(bob, "carol", f"part {number}").id for number in range(70)]
+    office.close(bob, turn.id, "interrupted")
+    mail = office.opened(bob).mail
+    assert len(mail) == 2
+    for one in mail:
+        assert [earlier.id for earlier in one.earlier] == sent[:8]
+        assert one.earlier_more == 62
+
+
 def test_mail_at_its_first_attempt_says_nothing_of_others(office: FakeOffice, bob: Caller) -> None:
     """DESIGN 5.10: what a turn sent belongs to the mail that the turn held."""
     send(office, "alice", "1")

@@ -25,5 +25,5 @@ async def test_the_preview_gets_home_agent_and_role_prompt(
 
     monkeypatch.setattr(prompt, "become", note)
     assert (await terminal.type("prompt", verb[0], "bob", *verb[1:])).exit_code == 0
-    home = str(terminal.home.root)
-    assert become == [("harness.preview", "bob", "--home", home, "--role-prompt", "/srv/bob.md", *more)]
+    home, notes = str(terminal.home.root), ("--notes-max-bytes", str(settings.notes_max_bytes))
+    assert become == [("harness.preview", "bob", "--home", home, "--role-prompt", "/srv/bob.md", *notes, *more)]

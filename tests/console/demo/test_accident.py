@@ -52,3 +52,21 @@ async def test_a_process_that_got_the_number_since_is_left_alone(home: Home, pro
             await kill_in_the_middle(home, "bob")
         assert waiting.cancelled_caught
         assert program.poll() is None
+
+
+async def test_a_real_program_is_killed_once_its_model_has_done_something(home: Home) -> None:
+    """Issue 4, item 10: not while it starts; its first word or call is the middle."""
+    with waiting_program() as program:
+        note(home, program.pid, identity(program.pid))
+        transcript = home.agent_transcripts("bob") / "t2.log"
+        transcript.parent.mkdir(parents=True)
+        transcript.write_text('{"type": "system", "subtype": "init", "session_id": "s"}\n')
+        with anyio.move_on_after(0.2) as waiting:
+            await kill_in_the_middle(home, "bob", scripted=False)
+        assert waiting.cancelled_caught
+        said = {"type": "assistant", "message": {"content": [{"type": "text", "text": "I begin."}]}}
+        transcript.write_text(f"{transcript.read_text()}{json.dumps(said)}\n")
+        with anyio.fail_after(10):
+            accident = await kill_in_the_middle(home, "bob", scripted=False)
+            assert await anyio.to_thread.run_sync(program.wait) == -9
+    assert accident.turn == "t2"

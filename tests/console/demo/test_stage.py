@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from console.demo.stage import MANAGER, OTHER, VICTIM, set_stage
+from console.demo.cast import MANAGER, OTHER, VICTIM
+from console.demo.stage import set_stage
 from wire.errors import Invalid
 from wire.settings_file import read_settings
 

@@ -19,7 +19,7 @@ from console.transcripts.happening import Happening
 from console.transcripts.lines import joined, read_line
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "transcripts"
-FORMATS = ("plain", "claude", "codex", "codex-server", "opencode", "opencode-server", "gemini")
+FORMATS = ("plain", "claude", "codex", "codex-server", "opencode", "opencode-server", "gemini", "gemini-acp")
 COLUMNS = 120
 
 

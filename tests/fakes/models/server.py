@@ -26,7 +26,7 @@ from tests.fakes.models.responses import Responses
 from tests.fakes.models.sending import send_json, send_reply
 from tests.fakes.models.talk import SERVER, Brain, Heard
 
-_CONVERSATION = re.compile(r"/c/(?P<name>[^/]+)(?P<rest>/.*)")
+_CONVERSATION = re.compile(r"/c/(?P<name>[^/]+)(?P<rest>/.*)?")
 _COUNT = "/v1/messages/count_tokens"
 _TOLD = re.compile(
     r"user-agent|anthropic-beta|(x-)?(claude-code|stainless-retry|session|conversation|codex|opencode).*"
@@ -94,11 +94,13 @@ class ModelServer:
         path: str = scope["path"]
         found = _CONVERSATION.fullmatch(path)
         conversation = self._conversations.get(found["name"]) if found else None
-        rest = found["rest"] if found else ""
+        rest = (found["rest"] or "") if found else ""
         dialect = next((one for pattern, one in self._dialects.items() if re.fullmatch(pattern, rest)), None)
         known = request.method == "POST" and conversation is not None
         try:
-            if known and rest == _COUNT:
+            if request.method == "HEAD" and conversation is not None:
+                await send_json(send, 200, {})  # Claude Code looks who is there
+            elif known and rest == _COUNT:
                 await send_json(send, 200, count_tokens(await request.json()))
             elif known and conversation is not None and dialect is not None:
                 await self._answer(conversation, dialect, rest, request, send)

@@ -31,6 +31,16 @@ async def test_what_nobody_expects_is_refused_and_kept(models: ModelServer, clie
     assert models.strays == ["GET /c/alice/api/hello", "POST /c/nobody/v1/messages"]
 
 
+async def test_who_only_looks_whether_it_is_there_is_no_stray(client: httpx2.AsyncClient) -> None:
+    """Ours: Claude Code does, in some versions, before it says anything; of nobody it is told so."""
+    async with ModelServer() as models:
+        talk = models.open("alice", Script())
+        assert [(await client.head(url)).status_code for url in (talk.url, talk.url_v1)] == [200, 200]
+        assert (await client.head(f"http://127.0.0.1:{models.port}/c/nobody")).status_code == 404
+        assert models.strays == ["HEAD /c/nobody"]
+        assert not talk.heard
+
+
 async def test_tokens_are_counted_without_asking_the_brain(models: ModelServer, client: httpx2.AsyncClient) -> None:
     """Spec of Anthropic's API."""
     talk = models.open("alice", Script())

@@ -10,7 +10,7 @@ from harness.backends.seat import Seat
 from harness.workspace import Workspace
 from wire.home import Home
 from wire.private_files import write_secret
-from wire.settings import AccountSettings, AgentSettings
+from wire.settings import AccountSettings, AgentSettings, Auth
 
 CLAUDE = AgentSettings(backend="claude")
 
@@ -104,6 +104,16 @@ def test_an_account_of_its_own_folder_is_shared_by_its_agents(tmp_path: Path) ->
     assert logins[0] == logins[1]
     assert (logins[0].account, logins[0].max_running) == ("team", 3)
     assert logins[0].folder == tmp_path / "accounts" / "team" / "claude"
+
+
+@pytest.mark.parametrize("auth", ["inherit", "own", "token"])
+def test_how_many_programs_stay_is_its_accounts_word(tmp_path: Path, auth: Auth) -> None:
+    """Issue 4: `max_warm` per account; an agent with a key of its own is in no account of the file."""
+    token_file = str(tmp_path / "token") if auth == "token" else None
+    account = AccountSettings(auth=auth, max_warm=3, token_file=token_file)
+    assert seat(tmp_path, AgentSettings(backend="claude", account="team"), account).login().max_warm == 3
+    own = AgentSettings(backend="claude", env={"ANTHROPIC_API_KEY": "sk-of-the-test"})
+    assert seat(tmp_path, own, account).login().max_warm is None
 
 
 @pytest.mark.parametrize(("backend", "more"), [("command", {"command": ["x"]}), ("scripted", {"script": "echo"})])

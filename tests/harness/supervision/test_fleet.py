@@ -9,9 +9,9 @@ from harness.supervision.fleet import Fleet
 from harness.supervision.keeper import DRAINING
 from harness.workspace import Workspace
 from tests.harness.conftest import INSTANCE
-from tests.harness.supervision.conftest import Play
-from wire.agents import AgentsAttach
-from wire.errors import Denied
+from tests.harness.supervision.conftest import TOKEN, Play
+from wire.agents import AgentsAttach, AgentsAttached
+from wire.errors import Denied, Unavailable
 from wire.freeze_file import change_frozen
 
 
@@ -219,7 +219,7 @@ async def test_a_restart_waits_for_the_turn_that_runs(play: Play) -> None:
             session = Workspace(play.house.home, "alice").session_file
             session.write_text("{}")
             program = await play.program_of("alice")
-            play.office.push("agents_changed", "alice", change="restart", instance=INSTANCE, now=False, fresh=False)
+            play.office.wish("alice")
             await anyio.wait_all_tasks_blocked()
             assert not program.left.is_set()
             program.ends()
@@ -241,7 +241,7 @@ async def test_a_restart_now_ends_the_turn_and_its_mail_comes_again(play: Play) 
             program = await play.program_of("alice")
             program.begins()
             session.write_text("{}")
-            play.office.push("agents_changed", "alice", change="restart", instance=INSTANCE, now=True, fresh=True)
+            play.office.wish("alice", now=True, fresh=True)
             await program.left.wait()
             again = await play.program_of("alice")
             assert not session.exists()
@@ -258,13 +258,52 @@ async def test_an_idle_agent_is_restarted_at_once_and_another_instance_is_not_me
     with anyio.fail_after(10):
         async with hosted(play):
             await play.office.until(lambda: "turns.open" in play.office.asked)
-            for instance in ("another", INSTANCE):
-                push = {"change": "restart", "instance": instance, "now": False, "fresh": False}
-                play.office.push("agents_changed", "alice", **push)
-                play.office.push("agents_changed", "nobody", **push)
+            play.office.push("agents_changed", "alice", change="restart", instance="another")
+            play.office.push("agents_changed", "nobody", change="restart", instance=INSTANCE)
+            await anyio.wait_all_tasks_blocked()
+            assert len(play.seats["alice"]) == 1
+            play.office.wish("alice")
             await play.office.until(lambda: len(play.seats["alice"]) == 2)
+            play.office.push("agents_changed", "alice", change="restart", instance=INSTANCE)
             await anyio.wait_all_tasks_blocked()
     assert len(play.seats["alice"]) == 2
+
+
+async def test_a_restart_that_was_not_heard_is_carried_out_when_there_is_a_link_again(play: Play) -> None:
+    """Issue 4.9: what was accepted is done: `--fresh` of the one and `--now` of the other, both lost with the link."""
+    box = play.add("alice")
+    mail = play.office.put("alice")
+    with anyio.fail_after(10):
+        async with hosted(play) as fleet:
+            session = Workspace(play.house.home, "alice").session_file
+            program = await play.program_of("alice")
+            session.write_text("{}")
+            play.office.wish("alice", fresh=True, heard=False)
+            await fleet.on_link(play.office)
+            assert not program.left.is_set()
+            play.office.wish("alice", now=True, heard=False)
+            await fleet.on_link(play.office)
+            await program.left.wait()
+            again = await play.program_of("alice")
+            assert not session.exists()
+            again.ends()
+            await play.office.until(lambda: box.handled == [mail])
+            await fleet.on_link(play.office)
+            await anyio.wait_all_tasks_blocked()
+    assert [close.outcome for close in box.closes] == ["interrupted", "completed"]
+    assert len(play.seats["alice"]) == 2
+
+
+async def test_a_new_session_that_no_harness_heard_of_is_begun_by_the_next_one_once(play: Play) -> None:
+    """Issue 4.9: the harness was killed before; the program it starts is a new one anyway."""
+    play.add("alice")
+    play.office.wish("alice", fresh=True, heard=False)
+    session = Workspace(play.house.home, "alice").session_file
+    session.parent.mkdir(parents=True)
+    for there in (False, True):
+        session.write_text("{}")
+        async with hosted(play):
+            assert session.exists() is there
 
 
 async def test_draining_waits_for_the_turns_that_run_and_opens_none(play: Play) -> None:
@@ -313,3 +352,41 @@ async def test_draining_can_be_cut_short(play: Play) -> None:
                 await anyio.wait_all_tasks_blocked()
             tasks.cancel_scope.cancel()
     assert [close.outcome for close in box.closes] == ["stopped"]
+
+
+# --- the manager goes first -------------------------------------------------------------------------
+
+
+async def test_the_manager_is_attached_before_anybody_else(play: Play) -> None:
+    """[H20]: whatever the order in which they are known; its program was looked at by then."""
+    play.add("alice")
+    play.add("bob")
+    play.add("chief", role="manager")
+    with anyio.fail_after(10):
+        async with hosted(play) as fleet:
+            assert fleet.hosted == ["chief", "alice", "bob"]
+            assert list(play.seats) == ["chief", "alice", "bob"]
+
+
+async def test_the_others_wait_for_a_manager_that_is_held_elsewhere(play: Play) -> None:
+    """[H20]: until it is refused, which is soon; then they start."""
+    play.add("alice")
+    play.add("chief", role="manager")
+    await play.office.call(AgentsAttach(agent="chief", instance="another-instance", agent_token=TOKEN), AgentsAttached)
+    with anyio.fail_after(10):
+        async with hosted(play) as fleet:
+            assert fleet.hosted == ["alice"]
+            assert "chief" in fleet.refused
+
+
+async def test_nobody_waits_for_ever_for_the_manager(play: Play) -> None:
+    """[H20]: one whose broker answers nothing about it keeps the others up for so long and no longer."""
+    play.add("alice")
+    play.add("chief", role="manager")
+    play.office.refuse(AgentsAttach, *[Unavailable("not now")] * 1000)
+    fleet = Fleet(play.house, (), manager_first_s=0.001)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(fleet.run)
+        with anyio.fail_after(10):
+            await play.office.until(lambda: "alice" in fleet.keepers)
+        tasks.cancel_scope.cancel()

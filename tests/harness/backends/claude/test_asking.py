@@ -31,7 +31,7 @@ async def test_what_is_allowed_runs_with_its_own_input(claude: Claude) -> None:
     """[P06] And the question says what, with what, and what `always` would mean."""
     asked, permit = deciding(Permitted(allow=True))
     played = await claude.play("may rm -rf build", permit=permit)
-    assert asked == [Permission("Bash", "rm -rf build", "Bash(rm -rf build)")]
+    assert asked == [Permission("Bash", "rm -rf build", "Bash(rm -rf build)", "rm -rf build", is_command=True)]
     assert answers(said(played)) == [{"behavior": "allow", "updatedInput": {"command": "rm -rf build"}}]
     assert played.ended.outcome == "completed"
 
@@ -130,8 +130,23 @@ async def test_a_request_that_nobody_knows_is_refused(claude: Claude) -> None:
 @pytest.mark.parametrize(
     ("wanted", "permission"),
     [
-        ({"tool_name": "Write", "input": {"file_path": "/a", "content": "x"}}, Permission("Write", "/a")),
-        ({"tool_name": "WebFetch", "input": {"url": "http://a", "prompt": "?"}}, Permission("WebFetch", "http://a")),
+        (
+            {"tool_name": "Write", "input": {"file_path": "/a", "content": "x"}},
+            Permission("Write", "/a", subject="/a"),
+        ),
+        (
+            {"tool_name": "WebFetch", "input": {"url": "http://a", "prompt": "?"}},
+            Permission("WebFetch", "http://a", subject="http://a"),
+        ),
+        ({"tool_name": "mcp__x__run", "input": {"command": "npm test"}}, Permission("mcp__x__run", "npm test")),
+        (
+            {"tool_name": "Bash", "input": {"command": "npm test", "dangerouslyDisableSandbox": True}},
+            Permission("Bash", '{"command": "npm test", "dangerouslyDisableSandbox": true}'),
+        ),
+        (
+            {"tool_name": "Bash", "input": {"command": "npm test", "description": "tests", "timeout": 9}},
+            Permission("Bash", "npm test", subject="npm test", is_command=True),
+        ),
         ({"tool_name": "mcp__x__y", "input": {"a": "ü"}}, Permission("mcp__x__y", '{"a": "ü"}')),
         ({"tool_name": "Bash", "input": {"command": 7}}, Permission("Bash", '{"command": 7}')),
         ({}, Permission("None", "{}")),

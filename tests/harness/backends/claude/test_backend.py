@@ -171,6 +171,18 @@ async def test_without_its_tools_no_turn_runs(open_claude: OpenClaude, status: s
         assert not alive(claude.pids[0])
 
 
+async def test_a_server_of_its_own_that_does_not_attach_is_named_once(
+    open_claude: OpenClaude, caplog: pytest.LogCaptureFixture
+) -> None:
+    """DESIGN 10: the agent works on without it; one that has not answered yet is not missing."""
+    further = [{"name": "db", "status": "failed"}, {"name": "slow", "status": "pending"}]
+    async with open_claude(env={"FAKE_FURTHER": json.dumps(further)}) as claude:
+        assert (await claude.play("say a")).ended.outcome == "completed"
+        await claude.play("say b")
+    named = [record for record in caplog.records if record.message == "mcp_server_missing"]
+    assert [getattr(record, "fields", {}) for record in named] == [{"server": "db", "reason": "failed"}]
+
+
 async def test_a_line_put_in_is_taken_up_in_the_turn(claude: Claude) -> None:
     """[P03] With the next tool's result; the turn ends with its one result."""
     played = Played()

@@ -29,7 +29,13 @@ async def test_a_command_is_asked_for_in_words(codex: Codex) -> None:
     played = await codex.play("may git status", permit=person)
     assert answers(played) == {"may-0": {"result": ACCEPTED}}
     assert person.asked == [
-        Permission("exec_command", "git status\nit says: I want", 'prefix_rule(pattern=["git", "status"])')
+        Permission(
+            "exec_command",
+            "git status\nit says: I want",
+            'prefix_rule(pattern=["git", "status"])',
+            "git status",
+            is_command=True,
+        )
     ]
 
 
@@ -77,8 +83,8 @@ async def test_a_change_of_files_names_them(codex: Codex) -> None:
     )
     assert said(played) == ['patch {"result": {"decision": "accept"}}'] * 3
     assert person.asked == [
-        Permission("apply_patch", "add /srv/repo/new.txt", "apply_patch(/srv/repo/new.txt)"),
-        Permission("apply_patch", "add /srv/repo/other.txt", "apply_patch(/srv/repo/other.txt)"),
+        Permission("apply_patch", "add /srv/repo/new.txt", "apply_patch(/srv/repo/new.txt)", "/srv/repo/new.txt"),
+        Permission("apply_patch", "add /srv/repo/other.txt", "apply_patch(/srv/repo/other.txt)", "/srv/repo/other.txt"),
     ]
 
 

@@ -42,8 +42,10 @@ async def test_what_is_allowed_is_allowed_once(gemini: Gemini) -> None:
             "run_shell_command",
             "rm -rf build\n[current working directory /w]",
             "run_shell_command(rm -rf build)",
+            "rm -rf build",
+            is_command=True,
         ),
-        Permission("write_file", "Writing to it\n/w/a.txt\nhello", "write_file(/w/a.txt)"),
+        Permission("write_file", "Writing to it\n/w/a.txt\nhello", "write_file(/w/a.txt)", "/w/a.txt"),
     ]
     assert answers(said(played)) == [ALLOWED, ALLOWED]
     assert played.ended.outcome == "completed"
@@ -154,6 +156,14 @@ def test_a_tool_is_named_by_the_id_of_its_call(call: str, tool: str) -> None:
     [
         ({}, Permission("None", "", "None()")),
         ({"toolCallId": "t__1", "title": "x", "content": "y"}, Permission("t", "x", "t(x)")),
+        (
+            {
+                "toolCallId": "run_shell_command__1",
+                "title": "npm test",
+                "content": [{"type": "content", "content": {"type": "text", "text": "npm test [in ../other]"}}],
+            },
+            Permission("run_shell_command", "npm test\nnpm test [in ../other]", "run_shell_command(npm test)"),
+        ),
         ({"toolCallId": "t__1", "title": "x" * 9000}, Permission("t", "x" * 4000, f"t({'x' * 9000})")),
     ],
 )

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 
 from harness.backends.opencode.backend import OpencodeBackend
 from harness.backends.protocol import Permit, TurnRequest, deny
+from harness.warmth import Place
 from tests.harness.backends.conftest import MakeSeat
 from tests.harness.backends.playing import Played
 
@@ -75,9 +76,10 @@ def open_opencode(seat_for: MakeSeat) -> OpenOpencode:
     """Open a backend with the given settings."""
 
     @asynccontextmanager
-    async def opened(**settings: object) -> AsyncGenerator[Opencode]:
+    async def opened(place: Place | None = None, **settings: object) -> AsyncGenerator[Opencode]:
         command = [sys.executable, "-I", "-S", str(PROGRAM)]
-        backend = OpencodeBackend(seat_for(**{"backend": "opencode", "command": command, **settings}))
+        seat = seat_for(**{"backend": "opencode", "command": command, **settings})
+        backend = OpencodeBackend(seat if place is None else replace(seat, place=place))
         async with backend.open():
             yield Opencode(backend)
 

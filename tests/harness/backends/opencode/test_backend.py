@@ -20,6 +20,7 @@ from harness.backends.protocol import (
     TurnRequest,
 )
 from harness.backends.session_file import read
+from harness.warmth import Place, Warmth
 from tests.harness.backends.opencode.conftest import Opencode, OpenOpencode, said
 from tests.harness.backends.playing import Played, lines
 from wire.turns import Usage
@@ -85,6 +86,24 @@ async def test_cold_means_a_server_for_each_turn_and_one_session(open_opencode: 
         assert not alive(opencode.pids[0])
         assert opencode.backend.remembers
         await opencode.play("say hello")
+    assert len(opencode.pids) == 2
+    assert len(set(opencode.sessions())) == 1
+
+
+async def test_making_room_ends_the_server_and_the_session_goes_on(open_opencode: OpenOpencode) -> None:
+    """DESIGN 8: reaped between two turns, with all that it left behind; found again with the next."""
+    warmth = Warmth(1)
+    place = Place(warmth, "alice")
+    async with open_opencode(place=place) as opencode:
+        with place.turn():
+            await opencode.play("orphan", "say hello")
+        Place(warmth, "bob").started(lambda: None)
+        with place.turn():
+            await opencode.play("say hello")
+        assert not alive(opencode.pids[0])
+        with anyio.fail_after(5):
+            while running(int((opencode.folder / "orphans.jsonl").read_text())):
+                await anyio.lowlevel.checkpoint()
     assert len(opencode.pids) == 2
     assert len(set(opencode.sessions())) == 1
 

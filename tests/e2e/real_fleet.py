@@ -1,7 +1,8 @@
-"""A fleet whose agents are real Claude Codes, each with a model of its own: broker, harness, programs."""
+"""A fleet whose agents are real programs of one kind, each with a model of its own: broker, harness, programs."""
 
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncGenerator, Callable
@@ -11,13 +12,15 @@ from typing import Any
 
 import anyio
 
+from tests.e2e.kinds import Kind
 from tests.e2e.programs import Program, need
 from tests.e2e.surroundings import surround
 from tests.fakes.models.conversation import Conversation
 from tests.fakes.models.server import ModelServer
-from tests.fakes.models.talk import Brain, Heard, Reply, Tool, ToolCall
+from tests.fakes.models.talk import Brain, Heard, Reply
 from tests.scenarios import programs
 from tests.scenarios.programs import Fleet, fleet_in
+from tests.scenarios.truth import Store
 from wire.agents import AgentSummary
 from wire.asks import Ask, AsksAnswer, AsksAnswered, AsksList, AsksListed
 from wire.client import new_key
@@ -26,33 +29,48 @@ from wire.inbox import DeliveryStory
 PATIENCE_S = 60
 
 
-class Claudes:
+class RealFleet:
     """The fleet, and what a test does with it."""
 
-    def __init__(self, home: Path, fleet: Fleet, models: ModelServer, program: Program) -> None:
+    def __init__(self, home: Path, fleet: Fleet, models: ModelServer, kind: Kind, program: Program) -> None:
         self.fleet = fleet
-        self._home = home
-        self._models = models
-        self._program = program
+        self.home = home
+        self.models = models
+        self.kind = kind
+        self.program = program
         self.harness: programs.Program
-
-    async def remembers(self, name: str, words: str) -> None:
-        """Wait until the program has these words on disk: it writes its history a moment behind what it says."""
-
-        async def look() -> bool:
-            files = self._home.rglob(f"**/{name}/**/projects/*/*.jsonl")
-            return any(words in path.read_text(encoding="utf-8", errors="replace") for path in files)
-
-        await self.fleet.until(look, bool)
 
     async def add(
         self, name: str, brain: Brain, *, env: dict[str, str] | None = None, **settings: object
     ) -> Conversation:
         """Register an agent with a model of its own."""
-        talk = self._models.open(name, brain)
-        around = {**surround("claude", self._home / name, talk), **(env or {})}
-        await self.fleet.add(name, backend="claude", command=list(self._program.command), env=around, **settings)
+        talk = self.models.open(name, brain)
+        around = {**surround(self.kind.name, self.home / name, talk), **(env or {})}
+        given = {"backend": self.kind.name, "command": list(self.program.command), **self.kind.settings, **settings}
+        await self.fleet.add(name, env=around, **given)
         return talk
+
+    async def remembers(self, name: str) -> None:
+        """Wait until the program has the result of a tool on disk: it writes its history a moment behind what it says.
+
+        Killed before, it has no session to go on with, and the mail comes once more, uncounted.
+        """
+        folders = (self.home / name, self.fleet.home.agent_harness(name))
+
+        async def look() -> bool:
+            files = [path for folder in folders for path in folder.rglob(self.kind.history) if path.is_file()]
+            return any(self.kind.result in path.read_bytes() for path in files)
+
+        with anyio.fail_after(PATIENCE_S):
+            await self.fleet.until(look, bool)
+            await self.fleet.until(Store(self.fleet.home.database).has_begun, bool)  # some say it late
+
+    def let_a_minute_pass(self, name: str) -> None:
+        """Let the sessions of an agent be from another minute, where the program names them so."""
+        if self.kind.by_the_minute:
+            folder = self.fleet.home.agent_harness(name)
+            for number, path in enumerate(sorted(folder.rglob("chats/session-*.jsonl"))):
+                path.rename(path.with_name(re.sub(r"session-\d{4}", f"session-{1000 + number}", path.name)))
 
     async def host(self) -> None:
         """Start the harness, or start it again."""
@@ -109,12 +127,12 @@ class Claudes:
 
 
 @asynccontextmanager
-async def claudes(home: Path) -> AsyncGenerator[Claudes]:
+async def real_fleet(home: Path, kind: Kind) -> AsyncGenerator[RealFleet]:
     """A broker and a model server; the harness is started by the test, behind its agents."""
-    program = need("claude")
+    program = need(kind.name)
     async with ModelServer() as models, fleet_in(home) as fleet:
-        yield Claudes(home, fleet, models, program)
-        assert not [stray for stray in models.strays if not stray.startswith("HEAD ")]  # 2.1.197 looks who is there
+        yield RealFleet(home, fleet, models, kind, program)
+        assert not models.strays
 
 
 async def gone(pid: int) -> None:
@@ -122,11 +140,6 @@ async def gone(pid: int) -> None:
     with anyio.fail_after(PATIENCE_S):
         while not programs.is_gone(pid):  # noqa: ASYNC110  # nothing announces it
             await anyio.sleep(0.01)
-
-
-def bash(command: str) -> Reply:
-    """Run a command."""
-    return Reply(calls=(ToolCall(Tool("Bash", None), {"command": command, "description": "as I was told"}),))
 
 
 def once(reply: Reply, then: Brain) -> Brain:
@@ -138,3 +151,18 @@ def once(reply: Reply, then: Brain) -> Brain:
         return reply if len(said) == 1 else then(heard)
 
     return brain
+
+
+def stuck(heard: Heard) -> Reply:
+    """Never answer."""
+    return Reply("I am about to").once(anyio.Event())
+
+
+def results(heard: Heard) -> str:
+    """Give what the tools gave."""
+    return " ".join(result.text for result in heard.results)
+
+
+def children_of(pid: int) -> list[int]:
+    """Give the processes that a process has started."""
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()]

@@ -1,0 +1,1 @@
+"""What `queenpost new` writes, where, and why not."""

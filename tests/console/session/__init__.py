@@ -1,0 +1,1 @@
+"""Tests of sessions that `queenpost claude` and `queenpost codex` open."""

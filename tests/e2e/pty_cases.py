@@ -229,7 +229,7 @@ async def play(name: str, program: Program, talk: Conversation, home: Path, door
 
 def tidy(screen: bytes) -> bytes:
     """Give the bytes without folders of this machine; what takes its place is as long, as it is drawn by columns."""
-    screen = re.sub(rb"/var/tmp/qp-\w{8}", b"/work/home-of-alice1", screen)
+    screen = re.sub(rb"/var/tmp/qp-\w{8}", b"/srv/homes-of-alice1", screen)
     return re.sub(rb"127\.0\.0\.1:\d+", lambda found: b"its-model".ljust(len(found[0]), b"-"), screen)
 
 

@@ -142,8 +142,14 @@ class Fleet:
         return next(agent for agent in listed.agents if agent.name == name)
 
     async def mailbox(self) -> list[Item]:
-        """The operator's mail."""
-        return (await self.operator.call(InboxList(agent="operator"), InboxListed)).items
+        """The operator's mail, all of it."""
+        found: list[Item] = []
+        while True:
+            after = found[-1].id if found else None
+            page = await self.operator.call(InboxList(agent="operator", after=after, limit=1000), InboxListed)
+            found += page.items
+            if not page.more or not page.items:
+                return found
 
     async def account(self) -> Account:
         """What became of everything."""

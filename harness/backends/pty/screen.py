@@ -152,6 +152,10 @@ class Surface(pyte.Screen):
         self.savepoints.clear()
         self.reset()
 
+    def report_device_status(self, mode: int = 0) -> None:
+        """Answer what is asked for; a number that is left out asks for nothing."""
+        super().report_device_status(mode)
+
     def write_process_input(self, data: str) -> None:
         """Keep an answer for the program."""
         if len(self.replies) < MOST_REPLIES:

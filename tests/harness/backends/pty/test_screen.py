@@ -1,5 +1,6 @@
 """The rendered screen: what programs draw, what they may not do to us, and what is new on it."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -50,6 +51,17 @@ def test_nothing_that_is_written_breaks_it(pieces: list[bytes], size: int) -> No
     assert whole.text == cut.text
     assert len(whole.text.splitlines()) <= 5
     assert not [character for character in whole.text if ord(character) < 32 and character != "\n"]
+
+
+@pytest.mark.parametrize("mark", ["", "?", ">", "!", "="])
+def test_every_control_sequence_is_taken_with_any_numbers(mark: str) -> None:
+    """Ours: each final letter, without a number, with one, with many, and with absurd ones."""
+    for final in map(chr, range(0x40, 0x7F)):
+        for numbers in ("", "0", "1", "5", "6", ";", "1;1", "99999", "1;2;3;4;5;6;7;8", ";;;;", "4294967296"):
+            screen = Screen(20, 5)
+            screen.feed(f"\x1b[{mark}{numbers}{final}".encode())
+            screen.feed(b"ok")
+            assert len(screen.text.splitlines()) <= 5, (mark, numbers, final)
 
 
 def test_words_are_where_the_program_puts_them() -> None:

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 from subprocess import PIPE
 from typing import Self
@@ -71,8 +72,12 @@ class BrokerNursery(Fleet):
         return await self._event()
 
     async def _event(self) -> str:
+        """Give the next event; a ready line that a kill has cut is none."""
         with anyio.fail_after(START_S):
-            return json.loads(await self._lines.receive_until(b"\n", 64 * 1024))["event"]
+            while True:
+                line = await self._lines.receive_until(b"\n", 64 * 1024)
+                with suppress(ValueError):
+                    return json.loads(line)["event"]
 
 
 def image(database: Path, folder: Path) -> Path:

@@ -28,7 +28,7 @@ def tend(home: str) -> None:
             if order in {"kill", "try"} and child is not None:
                 kill(child)
                 child = None
-                os.write(1, b'{"event":"killed"}\n')
+                os.write(1, b'\n{"event":"killed"}\n')  # its own line may have been cut
     finally:
         if child is not None:
             kill(child)

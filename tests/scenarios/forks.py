@@ -13,6 +13,7 @@ import anyio
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from tests.fakes.nursery import next_event
 from tests.scenarios.programs import MORTAL, Fleet
 from tests.torture import nursery
 
@@ -37,7 +38,7 @@ class Nursery:
         """Wait for what it says next, or what its child does."""
         with anyio.fail_after(START_S):
             try:
-                return json.loads(await self._lines.receive_until(b"\n", 64 * 1024))
+                return await next_event(self._lines)
             except anyio.IncompleteRead:
                 raise AssertionError(f"it has ended: {self._said.read_text()[-4000:]}") from None
 

@@ -1,9 +1,7 @@
 """A broker that is killed and started again by the hundred, and the images that the kills leave."""
 
-import json
 import shutil
 import sys
-from contextlib import suppress
 from pathlib import Path
 from subprocess import PIPE
 from typing import Self
@@ -13,6 +11,7 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from tests.fakes.broker import START_S, Fleet, environment
+from tests.fakes.nursery import next_event
 from tests.torture import nursery
 from wire.home import Home
 
@@ -72,12 +71,8 @@ class BrokerNursery(Fleet):
         return await self._event()
 
     async def _event(self) -> str:
-        """Give the next event; a ready line that a kill has cut is none."""
         with anyio.fail_after(START_S):
-            while True:
-                line = await self._lines.receive_until(b"\n", 64 * 1024)
-                with suppress(ValueError):
-                    return json.loads(line)["event"]
+            return (await next_event(self._lines))["event"]
 
 
 def image(database: Path, folder: Path) -> Path:

@@ -16,8 +16,15 @@ import anyio.to_thread
 
 from tests.architecture.tree import ROOT
 
-IN_FRONT = "import fcntl,os,sys,termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
-"""Makes the pty the controlling terminal, so that Ctrl-C is a signal; then it is the program."""
+IN_FRONT = """
+import fcntl, os, signal, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Makes the pty the controlling terminal and Ctrl-C a signal, also where the tests run in a shell's background, which
+ignores it; then it is the program."""
 
 _REPLIES = {b"\x1b[6n": b"\x1b[1;1R", b"\x1b[c": b"\x1b[?1;2c"}
 """What a terminal answers when a program asks it where the cursor is, and what it is."""
@@ -79,8 +86,10 @@ class Person:
 
     async def sees_the_end(self) -> int:
         """Wait until the program has ended; gives its exit code."""
-        with anyio.fail_after(PATIENCE_S):
+        with anyio.move_on_after(PATIENCE_S):
             return await anyio.to_thread.run_sync(self.process.wait, abandon_on_cancel=True)
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8")
+        raise AssertionError(f"the program does not end; on the terminal: {self.words[-3000:]}\n{status}")
 
     async def read(self) -> None:
         """Read until cancelled, and answer like a terminal."""

@@ -76,6 +76,7 @@ class Account:
     dice: random.Random = field(default_factory=random.Random)
     wall: Wall | None = None
     running: int = 0
+    """Turns that have a slot; one that lends its own is not among them."""
 
     def __post_init__(self) -> None:
         self._changed = anyio.Event()
@@ -83,6 +84,11 @@ class Account:
         """How often each kind of wall was met since a turn was completed."""
         self._starts: dict[str, int] = {}
         """Who waited at the wall, and when each may go on behind it."""
+        self._queued: set[str] = set()
+        """Who waits for a slot, and for nothing else."""
+        self._lending: set[str] = set()
+        self._returning = 0
+        """Turns that want back what they lent. They go before those that have not begun."""
 
     # --- the wall -----------------------------------------------------------------------------------
 
@@ -101,7 +107,7 @@ class Account:
             NotStartedError: on entering; it turned out that the wall is still there.
         """
         await self._behind_the_wall(agent, say)
-        async with self._slot(say):
+        async with self._slot(agent, say):
             yield
 
     async def _behind_the_wall(self, agent: str, say: Say) -> None:
@@ -167,25 +173,65 @@ class Account:
         self._starts = {name: now_ms + step_ms * index for index, name in enumerate(waiting)}
         self._tell()
 
+    # --- slots --------------------------------------------------------------------------------------
+
     @property
     def is_full(self) -> bool:
         """Say whether a turn would have to wait for another one's end."""
-        return self.max_running is not None and self.running >= self.max_running
+        return self.max_running is not None and self.running + self._returning >= self.max_running
 
-    # --- slots --------------------------------------------------------------------------------------
+    def is_queued(self, agent: str) -> bool:
+        """Say whether an agent waits for nothing but a slot."""
+        return agent in self._queued
 
     @asynccontextmanager
-    async def _slot(self, say: Say) -> AsyncGenerator[None]:
+    async def lent(self, agent: str, say: Say) -> AsyncGenerator[None]:
+        """Let another turn have the agent's slot while the body runs; leaving waits until there is one again.
+
+        For a turn in which the program stands still. Of several at once in one turn, the first lends and takes back.
+        """
+        if self.max_running is None or agent in self._lending:
+            yield
+            return
+        self._lending.add(agent)
+        self.running -= 1
+        self._tell()
+        try:
+            yield
+            await self._back(say)
+        finally:
+            # Counted in any case: a turn that is ended meanwhile gives its slot back as every turn does.
+            self._lending.discard(agent)
+            self.running += 1
+
+    async def _back(self, say: Say) -> None:
+        self._returning += 1
+        try:
+            while self.max_running is not None and self.running >= self.max_running:
+                await say(f"it lent its turn; {self._in_use()}", self.clock.wall_ms())
+                await self.pause(self._changed, math.inf)
+        finally:
+            self._returning -= 1
+
+    @asynccontextmanager
+    async def _slot(self, agent: str, say: Say) -> AsyncGenerator[None]:
         """Hold one of the turns that may run at once; waits for one."""
-        while self.is_full:
-            await say(f"{self.running} of {self.max_running} turns of {self.name} run", self.clock.wall_ms())
-            await self.pause(self._changed, math.inf)
+        self._queued.add(agent)
+        try:
+            while self.is_full:
+                await say(self._in_use(), self.clock.wall_ms())
+                await self.pause(self._changed, math.inf)
+        finally:
+            self._queued.discard(agent)
         self.running += 1
         try:
             yield
         finally:
             self.running -= 1
             self._tell()
+
+    def _in_use(self) -> str:
+        return f"{self.running} of {self.max_running} turns of {self.name} run"
 
     def _tell(self) -> None:
         self._changed.set()

@@ -172,7 +172,10 @@ class Compactor:
             log.warning("notes_tries_not_kept", reason=str(exc))
 
     def _forget(self) -> None:
-        (self.notes.folder / "tries.json").unlink(missing_ok=True)
+        try:
+            (self.notes.folder / "tries.json").unlink(missing_ok=True)
+        except OSError as exc:  # it is tried later than need be
+            log.warning("notes_tries_not_forgotten", reason=str(exc))
 
 
 def _unless_completed(outcome: Outcome) -> Outcome:

@@ -3,9 +3,10 @@
 Who that is comes from the settings alone: nothing that a model or a mail says can choose it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
+from typing import Protocol
 
 from harness.backends.protocol import Permission
 from harness.post import Post
@@ -29,6 +30,19 @@ Rules = Mapping[str, Sequence[str]]
 Waiting = Callable[[str], AbstractAsyncContextManager[None]]
 """Entered while an ask is open: it says who waits for which one."""
 
+
+class Lender(Protocol):
+    """Has the slot in which the turn runs whose program asks; see `harness.accounts`."""
+
+    def is_queued(self, agent: str) -> bool:
+        """Say whether an agent waits for nothing but a slot like this one."""
+        ...
+
+    def lent(self, agent: str, say: Callable[[str, int], Awaitable[None]]) -> AbstractAsyncContextManager[None]:
+        """Let somebody else have it while the body runs; leaving waits until there is one again."""
+        ...
+
+
 log = get_logger("turn")
 
 
@@ -49,9 +63,14 @@ def chosen(rules: Rules, permission: Permission) -> Chosen | None:
     return chosen_for(rules, Wish(permission.tool, permission.subject, permission.is_command))
 
 
-async def ask_delegate(post: Post, permission: Permission, to: Chosen, waiting: Waiting) -> Outcome:
-    """Ask the delegate, for as long as it can answer; never raises for its absence."""
-    if (problem := await _problem_of(post, to.name)) is not None:
+async def ask_delegate(
+    post: Post, permission: Permission, to: Chosen, waiting: Waiting, lender: Lender | None = None
+) -> Outcome:
+    """Ask the delegate, for as long as it can answer; never raises for its absence.
+
+    `lender`: whose slot is lent inside of `waiting`. A delegate that waits for nothing else can answer.
+    """
+    if (problem := await _problem_of(post, to.name, lender)) is not None:
         return _passed_on(to, problem)
     question = question_for(permission, to)
     request = AsksAsk(kind="permission", to=to.name, question=question, ttl_s=DELEGATE_TTL_S, key=new_key())
@@ -60,10 +79,10 @@ async def ask_delegate(post: Post, permission: Permission, to: Chosen, waiting: 
     except QueenpostError as exc:
         return _passed_on(to, exc.message)
     async with waiting(f"{asked.id} to {to.name}"):
-        return await _answer(post, asked.id, to)
+        return await _answer(post, asked.id, to, lender)
 
 
-async def _answer(post: Post, ask: str, to: Chosen) -> Outcome:
+async def _answer(post: Post, ask: str, to: Chosen, lender: Lender | None) -> Outcome:
     problem = None
     while True:
         waited = await post.insist(AsksWait(ask=ask, wait_s=LOOK_S), AsksWaited)
@@ -73,18 +92,20 @@ async def _answer(post: Post, ask: str, to: Chosen) -> Outcome:
             late = f"it did not answer within {DELEGATE_TTL_S} s"
             withdrawn = problem or "the question was withdrawn"
             return _passed_on(to, late if waited.ask.state == "expired" else withdrawn, ask)
-        if (problem := await _problem_of(post, to.name)) is not None:
+        if (problem := await _problem_of(post, to.name, lender)) is not None:
             with suppress(Closed):  # it was answered in this moment: the next look says how
                 await post.insist(AsksCancel(ask=ask, key=new_key()), AsksCancelled)
 
 
-async def _problem_of(post: Post, name: str) -> str | None:
+async def _problem_of(post: Post, name: str, lender: Lender | None) -> str | None:
     """Say why an agent cannot answer now; None: it can."""
     who = await post.insist(AgentsWhoami(), AgentsWho)
     meant = who.manager if name == "manager" else name
     state = next((peer.state for peer in who.roster if peer.name == meant), None)
     if state is None:
         return "it is not part of the fleet"
+    if state == "parked" and lender is not None and lender.is_queued(str(meant)):
+        return None
     return None if state in ABLE else f"it is {state.replace('_', ' ')}"
 
 

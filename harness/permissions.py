@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import anyio
 
 from harness.backends.protocol import Permission, Permitted
-from harness.delegating import DELEGATE_TTL_S, Rules, ask_delegate, chosen
+from harness.delegating import DELEGATE_TTL_S, Lender, Rules, ask_delegate, chosen
 from harness.post import Post
 from harness.reporting import Reporter
 from wire.asks import PERMISSION_TTL_S, Ask, AsksAsk, AsksAsked, AsksWait, AsksWaited
@@ -29,11 +29,20 @@ class PermissionDesk:
     What a rule leaves to another agent is asked there first, for a third of that time.
     """
 
-    def __init__(self, post: Post, reporter: Reporter, policy: Permissions, delegate: Rules | None = None) -> None:
+    def __init__(
+        self,
+        post: Post,
+        reporter: Reporter,
+        policy: Permissions,
+        delegate: Rules | None = None,
+        lender: Lender | None = None,
+    ) -> None:
         self._post = post
         self._reporter = reporter
         self._policy = policy
         self._delegate = delegate or {}
+        self._lender = lender
+        """Lends the turn's slot to whoever decides: the program that asks stands still (DESIGN 8)."""
         self._allowed: set[Permission] = set()
         """What a delegate allowed for always: exactly this, never the rule that the program proposes for it."""
         self._open: list[str] = []
@@ -68,7 +77,9 @@ class PermissionDesk:
         to = chosen(self._delegate, permission)
         if to is None:
             return await self._asked(permission)
-        outcome = await ask_delegate(self._post, permission, to, lambda ask: self._waiting(ask, permission))
+        outcome = await ask_delegate(
+            self._post, permission, to, lambda ask: self._lending(ask, permission), self._lender
+        )
         if outcome.answered is not None:
             return outcome.answered
         ttl_s = PERMISSION_TTL_S - (DELEGATE_TTL_S if outcome.asked else 0)
@@ -82,6 +93,18 @@ class PermissionDesk:
                 waited = await self._post.insist(AsksWait(ask=asked.id), AsksWaited)
                 if waited.ask is not None:
                     return waited.ask
+
+    @asynccontextmanager
+    async def _lending(self, ask: str, permission: Permission) -> AsyncGenerator[None]:
+        async with self._waiting(ask, permission):
+            if self._lender is None:
+                yield
+            else:
+                async with self._lender.lent(self._post.agent, self._park):
+                    yield
+
+    async def _park(self, reason: str, until_ms: int) -> None:
+        await self._reporter.say("parked", reason, until_ms)
 
     @asynccontextmanager
     async def _waiting(self, ask: str, permission: Permission) -> AsyncGenerator[None]:

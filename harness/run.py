@@ -17,7 +17,6 @@ from harness.backends.protocol import (
     Began,
     Ended,
     Event,
-    NotStartedError,
     Output,
     Permission,
     Permit,
@@ -27,6 +26,7 @@ from harness.backends.protocol import (
     TurnRequest,
     deny,
 )
+from harness.backends.tasks import task_group
 from harness.checkpoints import Checkpoint, go_on
 from harness.lease import Lease
 from harness.prompting import finish_now
@@ -70,6 +70,8 @@ class Ending:
     """When what stood in the way is over, by the program's word."""
     output_bytes: int = 0
     seconds: float = 0.0
+    forgiven: bool = False
+    """It is not the mail's fault, whatever its outcome; the broker hears that the model had not begun."""
 
 
 class Run:
@@ -156,20 +158,14 @@ class Run:
 
     async def _run(self, request: TurnRequest, transcript: Transcript) -> None:
         """Hold the turn from now on, also while the account makes it wait."""
-        refusal: NotStartedError | None = None
-        async with anyio.create_task_group() as tasks:
+        async with task_group() as tasks:
             tasks.start_soon(self._hold)
-            try:
-                async with self._admission(), self._backend.run(request) as program:
-                    mail = [message.id for message in self._turn.mail]
-                    with noted(self._workspace, self._turn.id, mail, program.pid, self._now_ms()):
-                        await self._checkpoint("started")
-                        await self._attend(program, transcript)
-            except NotStartedError as exc:  # not in a group: the loop asks for it by its name
-                refusal = exc
+            async with self._admission(), self._backend.run(request) as program:
+                mail = [message.id for message in self._turn.mail]
+                with noted(self._workspace, self._turn.id, mail, program.pid, self._now_ms()):
+                    await self._checkpoint("started")
+                    await self._attend(program, transcript)
             tasks.cancel_scope.cancel()
-        if refusal is not None:
-            raise refusal
 
     async def _attend(self, program: RunningTurn, transcript: Transcript) -> None:
         async with anyio.create_task_group() as tasks:

@@ -7,7 +7,7 @@ Long because whatever may end a turn from outside has to find the one that runs,
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import anyio
 import anyio.lowlevel
@@ -91,6 +91,8 @@ class TurnLoop:
         self._leaving = False
         self._verdict: Callable[[Run], None] | None = None
         """What ends the program that runs, or the next one before it starts."""
+        self._overtaken_by: str | None = None
+        """Mail that does not wait, which came since the turn was opened."""
         self._relies_on_memory = False
         """The prompt does not say again who the agent is."""
         self.resting = False
@@ -113,6 +115,7 @@ class TurnLoop:
             turn = turn or await self._wait()
             if turn is None:
                 continue
+            self._overtaken_by = None
             with self.hosted.desk.serving(turn) as open_turn, bind(turn=turn.id):
                 try:
                     prompt = await self._compose(turn)
@@ -120,7 +123,8 @@ class TurnLoop:
                 except NotStartedError as exc:
                     ending = Ending(exc.outcome, exc.reason)
                 self._record(turn, ending)
-                self._hints.ended(turn.id, ending.outcome)
+                if self._hints.ended(turn.id, ending.outcome):
+                    ending = replace(ending, begun=False, forgiven=True)
                 turn = await self._close(open_turn, ending)
             await self._rest(ending)
             if ending.outcome == "completed" and turn is None:
@@ -193,6 +197,8 @@ class TurnLoop:
         )
         if self._verdict is not None:
             self._verdict(self._run)
+        elif self._overtaken_by is not None:  # while the prompt was written
+            self.interrupt(self._overtaken_by)
         elif hosted.freezing.holds(hosted.post.agent):  # since the turn was asked for
             self._run.stop("stopped", FROZEN)
         ending = await self._run(prompt)
@@ -248,7 +254,7 @@ class TurnLoop:
             self._crashes.clear()
         elif ending.outcome == "crashed" and self._crashes.note():
             await self._rest_for("failed", FAILED_REST_S, ending)
-        elif ending.lost or not (ending.outcome in WANTED or is_counted(ending.outcome, begun=ending.begun)):
+        elif ending.lost or not _goes_on(ending):
             seconds = min(FIRST_REST_S * 2**self._rests, LONGEST_REST_S)
             self._rests += 1
             await self._rest_for("parked", seconds, ending)
@@ -309,7 +315,8 @@ class TurnLoop:
             self._run.lose(reason)
 
     def interrupt(self, message: str) -> None:
-        """End the program that runs; its mail goes back uncounted, and the next turn begins with this message."""
+        """End the turn that is open; its mail goes back uncounted, and the next turn begins with this message."""
+        self._overtaken_by = message
         if self._run is not None:
             self._run.stop("interrupted", f"{message} does not wait")
 
@@ -325,6 +332,11 @@ class TurnLoop:
         self.leave()
         if self._run is not None:
             verdict(self._run)
+
+
+def _goes_on(ending: Ending) -> bool:
+    """Say whether mail may be looked for at once: it was wanted so, is forgiven, or the broker holds the mail back."""
+    return ending.outcome in WANTED or ending.forgiven or is_counted(ending.outcome, begun=ending.begun)
 
 
 def _why(ending: Ending) -> str:

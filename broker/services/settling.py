@@ -7,7 +7,7 @@ Long because every way out of a lease stands here, side by side.
 import json
 from collections.abc import Iterable, Sequence
 
-from broker.services import ask_ends, ask_rows, budgets, leasing, notices, restarts
+from broker.services import ask_ends, ask_rows, budgets, leasing, logins, notices, restarts
 from broker.services.callers import Caller
 from broker.services.turns import FENCED, again, holder_of, own_turn, ready, retake
 from broker.store.tx import Row, Tx
@@ -59,6 +59,8 @@ def close(tx: Tx, caller: Caller, request: TurnsClose) -> TurnsClosed:
         result = _fail(tx, turn, own, request)
     else:
         result = _return(tx, turn, own)
+    if request.outcome == "auth":
+        logins.tell(tx, caller.name, turn["id"], request.reason)
     budgets.spend(tx, caller.name, request.usage)
     if turn["role"] == "manager":
         restarts.go_on(tx)

@@ -27,9 +27,7 @@ def login(options: Options, account: str, backend: str | None) -> None:
     found = account_named(account, config, home, backend)
     program = PROGRAMS[found.backend]
     if found.kind == "token":
-        raise Invalid(
-            f"account {account} uses a token: put {program.token} into {found.settings.token_file}, mode 0600"
-        )
+        raise Invalid(f"account {account} uses a token: {found.mend}")
     if found.folder is not None:
         make_private_folder(found.folder.parent)
         make_private_folder(found.folder)

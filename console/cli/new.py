@@ -87,6 +87,7 @@ def new(options: Options, goal: str, workers: int, backend: str, here: bool, det
 def _begin(options: Options, plan: Plan, goal: str, within_s: float, tell: "_Telling") -> tuple[Watch, str, float]:
     """Start the fleet, prove it, send the goal; where that fails nothing is left running, and the files stay."""
     settings = UpSettings(plan.home, plan.config if options.config else None)
+    goal_is = "was not sent"
     try:
         _refuse_what_failed(start_detached(settings))
         if not options.json:
@@ -94,11 +95,12 @@ def _begin(options: Options, plan: Plan, goal: str, within_s: float, tell: "_Tel
         at_home = _at(options, plan.home)
         handled_s = converse(at_home, lambda client: _prove(options, client, plan, within_s, tell))
         watched = Watch(plan.home, screen(), SystemClock().wall_ms())
+        goal_is = "may have been sent"  # its receipt can get lost
         sent = converse(at_home, lambda client: _send(client, goal))
     except (KeyboardInterrupt, Exception):
         _take_down(plan.home)
         steps = f'`queenpost{where(options)} up -d`, then `queenpost{where(options)} send manager "…"`'
-        note(f"the fleet was stopped, and the goal was not sent; its files stay. Once it is mended: {steps}")
+        note(f"the fleet was stopped, and the goal {goal_is}; its files stay. Once it is mended: {steps}")
         raise
     watched.goal = sent
     tell.step("goal", f"{sent} to {MANAGER}")

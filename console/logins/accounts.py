@@ -11,7 +11,7 @@ from console.logins.elsewhere import codex_needs_no_login, opencode_has_a_provid
 from console.logins.programs import PROGRAMS, is_logged_in
 from wire.errors import Invalid, QueenpostError
 from wire.home import Home
-from wire.logins import KEYS
+from wire.logins import KEYS, mend_of
 from wire.private_files import read_secret
 from wire.settings import DEFAULT_ACCOUNT, AccountSettings, AgentSettings, Auth, Settings
 from wire.settings_file import read_settings
@@ -37,9 +37,7 @@ class FoundAccount:
     @property
     def mend(self) -> str:
         """What logs it in."""
-        if self.kind == "token":
-            return f"put {PROGRAMS[self.backend].token} into {self.settings.token_file}, mode 0600"
-        return f"queenpost login {self.name}"
+        return mend_of(self.backend, self.name, self.settings)
 
 
 def account_named(name: str, config: Path | None, home: Home, backend: str | None) -> FoundAccount:

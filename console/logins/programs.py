@@ -18,8 +18,6 @@ class LoginProgram:
     """Arguments of the command that tells whether somebody is logged in, without a word to the provider."""
     folder: str
     """The variable that says where it keeps its login."""
-    token: str
-    """How one comes by a token for `auth = "token"`."""
 
     def environment(self, folder: Path | None, inherited: Mapping[str, str]) -> dict[str, str]:
         """Give its environment for a login that lies in a folder; None: the user's own."""
@@ -27,13 +25,9 @@ class LoginProgram:
 
 
 PROGRAMS: dict[str, LoginProgram] = {
-    "claude": LoginProgram(
-        "claude", ("auth", "login"), ("auth", "status"), "CLAUDE_CONFIG_DIR", "`claude setup-token`, or an API key"
-    ),
-    "codex": LoginProgram("codex", ("login",), ("login", "status"), "CODEX_HOME", "an API key of the provider"),
-    "opencode": LoginProgram(
-        "opencode", ("auth", "login"), ("auth", "list"), "XDG_DATA_HOME", "an API key of the provider"
-    ),
+    "claude": LoginProgram("claude", ("auth", "login"), ("auth", "status"), "CLAUDE_CONFIG_DIR"),
+    "codex": LoginProgram("codex", ("login",), ("login", "status"), "CODEX_HOME"),
+    "opencode": LoginProgram("opencode", ("auth", "login"), ("auth", "list"), "XDG_DATA_HOME"),
 }
 """Those that can be asked. Gemini CLI has no command for it."""
 

@@ -1,13 +1,13 @@
 """Where a new fleet goes, and every reason for which it must not: what is there already is never touched."""
 
 import os
-import socket
 from pathlib import Path
 
 import click
 
 from console.cli.homes import home_of, tilde
 from console.cli.options import Options
+from console.cli.up import listens
 from console.new.plan import MANAGER, Plan
 from console.supervisor.lock import holder
 from wire.errors import Conflict, Invalid, QueenpostError
@@ -63,7 +63,7 @@ def refuse_what_is_there(options: Options, home: Home, config: Path) -> None:
     Raises:
         Conflict: a fleet is there, or a file that would be written.
     """
-    running = holder(home.up_lock) is not None or _listens(home)
+    running = holder(home.up_lock) is not None or listens(home)
     found = config if config.exists() else home.config(str(options.config) if options.config else None)
     if found is not None and found.exists():
         raise Conflict(f"{tilde(found)} is there already and stays as it is; {_next(options, home, found, running)}")
@@ -88,12 +88,6 @@ def _next(options: Options, home: Home, config: Path, running: bool) -> str:
         return "no agent in it has the role of a manager; add one, or go to another folder"
     first = "" if running else f"`queenpost{where} up -d`, then "
     return f'give its manager the goal: {first}`queenpost{where} send manager "…"`'
-
-
-def _listens(home: Home) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(str(home.socket)) == 0
 
 
 def check_goal(goal: str) -> str:

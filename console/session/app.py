@@ -6,8 +6,8 @@ writes to it.
 
 import json
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,11 +18,14 @@ from console.session import place
 from console.session.door import Door, Said, door_path
 from console.session.opening import Kind, Opened, check_words
 from console.session.queueing import Queue
+from console.session.serving import served
 from console.session.terminal import run_in_terminal
+from console.session.threads import Threads
 from console.session.waking import Bell, Waker
 from wire.agents import AgentsShow, AgentsShown, AgentSummary
 from wire.client import BrokerClient
 from wire.clock import SystemClock
+from wire.codex_server import Served
 from wire.errors import QueenpostError
 from wire.home import Home
 from wire.logs import configure, get_logger
@@ -71,48 +74,73 @@ async def run(plan: Plan, tell: Callable[[str], None]) -> Ended:
     """
     check_words(plan.kind, plan.words)
     operator = partial(_client, plan.home, plan.home.operator_secret)
-    async with operator(reconnect=False) as client:
-        agent = plan.name or await place.free_name(client, plan.home, plan.kind.name)
-    with place.alone(plan.home, agent):
+    with ExitStack() as stack:
+        if plan.name is not None:
+            stack.enter_context(place.alone(plan.home, plan.name))
         async with operator(reconnect=False) as client:
+            agent = plan.name or await place.free_name(client, plan.home, plan.kind.name, stack)
             await place.take(client, agent)
         with door_path(plan.home, agent, os.environ) as path:
             tell(agent)
             configure(f"session-{agent}", folder=plan.home.logs, console=None, env=os.environ)
-            code = await _Session(plan, agent, path).run(operator)
+            words = plan.kind.words(Opened(agent, plan.home))
+            environment = {**plan.environment, SESSION: agent}
+            async with _halves(plan, words, environment, path.with_name("codex.sock")) as server:
+                code = await _Session(plan, agent, path, server, environment).run(words, operator)
         return Ended(agent, code, await _left(operator, agent))
 
 
+@asynccontextmanager
+async def _halves(
+    plan: Plan, ours: Sequence[str], environment: Mapping[str, str], socket: Path
+) -> AsyncGenerator[Served | None]:
+    """Have the server of a program that comes in two halves."""
+    if plan.kind.name == "codex":
+        async with served(plan.program, ours, plan.words, environment, socket) as server:
+            yield server
+    else:
+        yield None
+
+
 class _Session:
-    def __init__(self, plan: Plan, agent: str, path: Path) -> None:
+    def __init__(
+        self, plan: Plan, agent: str, path: Path, server: Served | None, environment: Mapping[str, str]
+    ) -> None:
         self._plan = plan
         self._agent = agent
+        self._server = server
         self._id = ""
-        self._environment = {**plan.environment, SESSION: agent}
+        self._environment = environment
         self._door = Door(path, self._heard)
-        self._queue = Queue([plan.program], self._environment) if plan.kind.name == "codex" else None
-        bell: Bell = self._queue or self._door
-        self._waker = Waker(agent, bell, SystemClock(), self._note)
+        self._bell = self._bell_of(plan)
+        self._waker = Waker(agent, self._bell, SystemClock(), self._note)
 
-    async def run(self, operator: Callable[[], BrokerClient]) -> int:
+    def _bell_of(self, plan: Plan) -> Bell:
+        if self._server is not None:
+            return Threads(self._server.socket)
+        return Queue([plan.program], self._environment) if plan.kind.name == "codex" else self._door
+
+    async def run(self, ours: Sequence[str], operator: Callable[[], BrokerClient]) -> int:
         """Run the program; gives its exit code."""
-        home, agent = self._plan.home, self._agent
+        home, agent, server = self._plan.home, self._agent, self._server
         connect = partial(_client, home, home.agent_secret(agent))
-        command = [self._plan.program, *self._plan.kind.words(Opened(agent, home)), *self._plan.words]
+        command = [self._plan.program, *(server.words if server else ours), *self._plan.words]
         code = 0
         async with anyio.create_task_group() as group:
             await group.start(self._door.serve)
             group.start_soon(_beside, partial(self._waker.run, connect, operator))
-            log.info("session_opened", agent=agent, file=self._plan.program)
-            code = await run_in_terminal(command, self._environment)
+            if isinstance(self._bell, Threads):
+                group.start_soon(_beside, partial(self._bell.follow, self._waker.stir))
+            log.info("session_opened", agent=agent, file=self._plan.program, served=server is not None)
+            code = await run_in_terminal(command, self._environment, [server.lifeline] if server else [])
             group.cancel_scope.cancel()
         log.info("session_ended", agent=agent, code=code)
         return code
 
     def _heard(self, said: Said) -> None:
         self._id = said.session
-        if self._queue is not None:
-            self._queue.heard(said)
+        if isinstance(self._bell, Queue | Threads):
+            self._bell.heard(said)
         self._waker.heard(said)
 
     def _note(self, waiting: int) -> None:

@@ -200,8 +200,7 @@ KINDS: dict[str, Kind] = {
             words=_codex,
             refused={"exec": _NOT_HERE, "e": _NOT_HERE},
             refusing=_refusing_codex,
-            wakes="hears of mail between tools and at the end of a turn; idle, it is woken some seconds after mail "
-            "comes, from its first prompt on. Codex asks once whether it may run our hooks",
+            wakes="woken when mail comes, also while idle. Codex asks once whether it may run our hooks",
         ),
     )
 }

@@ -1,8 +1,7 @@
 """Whose mail a session gets: the agent that was named, or a free one of the program's own names. One session each."""
 
 from collections.abc import Generator
-from contextlib import contextmanager
-from itertools import count
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from console.supervisor.lock import Held, hold
@@ -43,19 +42,21 @@ async def take(client: BrokerClient, agent: str) -> None:
         raise _taken(agent, why)
 
 
-async def free_name(client: BrokerClient, home: Home, program: str) -> str:
+async def free_name(client: BrokerClient, home: Home, program: str, until: ExitStack) -> str:
     """Give the first of `claude-1`, `claude-2`… that nobody works for; it may have mail of an earlier session.
+
+    It is `alone` from then on, until the stack is left: sessions that are opened at the same time get other names.
 
     Raises:
         Conflict: none of them is free.
     """
-    for number in count(1):
+    for number in range(1, GIVEN_UP_AFTER + 1):
         name = f"{program}-{number}"
         found = await look(client, name)
-        if not _is_locked(home, name) and (found is None or _why_not(found) is None):
-            return name
-        if number >= GIVEN_UP_AFTER:
-            break
+        if found is None or _why_not(found) is None:
+            with suppress(Conflict):
+                until.enter_context(alone(home, name))
+                return name
     raise Conflict(f"none of {program}-1 to {program}-{GIVEN_UP_AFTER} is free; choose a name with --name")
 
 
@@ -81,11 +82,3 @@ def _why_not(agent: AgentSummary) -> str | None:
 
 def _lock(home: Home, agent: str) -> Path:
     return home.run / f"open-{agent}.lock"
-
-
-def _is_locked(home: Home, agent: str) -> bool:
-    try:
-        with hold(_lock(home, agent)):
-            return False
-    except Held:
-        return True

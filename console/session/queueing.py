@@ -1,4 +1,4 @@
-"""How Codex is woken: its own `codex queue` puts a prompt into the session, which an idle one takes up in seconds.
+"""How a Codex in one piece is woken: by its own `codex queue`, into which the session looks every ten seconds.
 
 It needs the session's id, which a hook tells with the first prompt. While a turn runs nothing is put in: its hooks
 tell of mail. A Codex without that command is not woken; its hooks work all the same.
@@ -39,15 +39,23 @@ class Queue:
         session = self._idle_session
         if session is None:
             return False
-        says = f"Queenpost: {count} message{'' if count == 1 else 's'} wait{'s' if count == 1 else ''}; call recv."
-        command = [*self._program, "queue", "--thread", session, "--message", says]
+        command = [*self._program, "queue", "--thread", session, "--message", sentence(count)]
         with anyio.move_on_after(QUEUED_WITHIN_S):
-            ended = await anyio.run_process(
-                command, env=self._environment, stdin=subprocess.DEVNULL, check=False, start_new_session=True
-            )
+            try:
+                ended = await anyio.run_process(
+                    command, env=self._environment, stdin=subprocess.DEVNULL, check=False, start_new_session=True
+                )
+            except OSError as exc:  # for a moment, while it is brought up to date; the session goes on
+                log.warning("not_queued", reason=str(exc))
+                return False
             if ended.returncode == 0:
                 return True
             log.warning("not_queued", code=ended.returncode, said=ended.stderr.decode("utf-8", "replace")[-300:])
             return False
         log.warning("not_queued", within_s=QUEUED_WITHIN_S)
         return False
+
+
+def sentence(count: int) -> str:
+    """Say that messages wait, and what to do; as the hooks say it."""
+    return f"Queenpost: {count} message{'' if count == 1 else 's'} wait{'s' if count == 1 else ''}; call recv."

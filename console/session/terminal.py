@@ -30,10 +30,10 @@ def has_terminal() -> bool:
     return all(os.isatty(descriptor) for descriptor in (0, 1))
 
 
-async def run_in_terminal(command: Sequence[str], environment: Mapping[str, str]) -> int:
+async def run_in_terminal(command: Sequence[str], environment: Mapping[str, str], keeping: Sequence[int] = ()) -> int:
     """Run a program in this terminal until it ends; gives its exit code, 128 and more for a signal, as a shell does.
 
-    The terminal is as before when this returns.
+    The terminal is as before when this returns. `keeping`: descriptors that it has too.
 
     Raises:
         Unavailable: it cannot be started.
@@ -42,7 +42,7 @@ async def run_in_terminal(command: Sequence[str], environment: Mapping[str, str]
     status = 0
     with _as_it_was():
         async with anyio.create_task_group() as group:
-            process = await group.start(_pass_signals_on, command, environment)
+            process = await group.start(_pass_signals_on, command, environment, keeping)
             status = await _ended(process.pid)
             # Reaped by its number: whoever asks this object must not wait for it again.
             process.returncode = os.waitstatus_to_exitcode(status)
@@ -54,12 +54,18 @@ async def run_in_terminal(command: Sequence[str], environment: Mapping[str, str]
 
 
 async def _pass_signals_on(
-    command: Sequence[str], environment: Mapping[str, str], *, task_status: TaskStatus[subprocess.Popen[bytes]]
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    keeping: Sequence[int],
+    *,
+    task_status: TaskStatus[subprocess.Popen[bytes]],
 ) -> None:
     """Start the program, behind the handlers: from its first instant Ctrl-C is its business and not ours."""
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGQUIT, *PASSED_ON) as signals:
         try:
-            process = subprocess.Popen(command, env=dict(environment))  # noqa: ASYNC220  # it waits for nothing
+            process = subprocess.Popen(  # noqa: ASYNC220  # it waits for nothing
+                command, env=dict(environment), pass_fds=keeping
+            )
         except OSError as exc:
             raise Unavailable(f"{command[0]} cannot be started: {exc.strerror or exc}") from exc
         task_status.started(process)

@@ -10,6 +10,7 @@ from typing import Protocol
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
+from console.cli.failing import innermost
 from console.session.door import Said
 from console.session.insisting import Insisting, Waiting
 from wire.agents import AgentsShow, AgentsShown
@@ -106,7 +107,7 @@ class Waker:
                     backoff.reset()
                     await self._follow(agent, operator)
             except* QueenpostError as group:
-                log.warning("session_not_followed", agent=self._agent, reason=str(_first(group)))
+                log.warning("session_not_followed", agent=self._agent, reason=str(innermost(group)))
             await anyio.sleep(backoff.next_s())
 
     async def _follow(self, agent: BrokerClient, operator: BrokerClient) -> None:
@@ -146,10 +147,3 @@ class Waker:
         self._insisting.told(seen, self._clock.now_ms())
         log.info("session_woken", agent=self._agent, waiting=seen.count)
         return self._insisting.due_in_s(seen, self._clock.now_ms())
-
-
-def _first(group: BaseExceptionGroup[QueenpostError]) -> BaseException:
-    inner: BaseException = group
-    while isinstance(inner, BaseExceptionGroup):
-        inner = inner.exceptions[0]
-    return inner

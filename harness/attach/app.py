@@ -6,7 +6,7 @@ It opens no turn and takes no mail: what comes meanwhile waits, and wakes the ag
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import anyio
@@ -74,6 +74,10 @@ def serve(wish: Wish) -> int:
         return anyio.run(run, wish)
     except NotStartedError as exc:
         raise Invalid(f"{wish.agent}: {exc.reason}") from exc
+    except OSError as exc:  # a lock, a note or a setting of the program has no place
+        raise Invalid(
+            f"the session of {wish.agent} cannot be opened: {exc}; see that {wish.workspace.ours} can be written"
+        ) from exc
 
 
 async def run(wish: Wish, *, say: Say = _say_on_stderr) -> int:
@@ -135,13 +139,8 @@ async def _borrowed(wish: Wish, ask: Callable[..., Awaitable[object]], say: Say)
 
 
 async def _visit(wish: Wish, lent: AgentsLent, alone: Alone | None, say: Say) -> int:
-    refusal: NotStartedError | None = None
     async with served(wish.home, wish.agent, lent.role) as tools:
-        try:
-            return await _play(wish, lent, tools, alone, say)
-        except NotStartedError as exc:  # not in a group: it is asked for by its name
-            refusal = exc
-    raise refusal
+        return await _play(wish, lent, tools, alone, say)
 
 
 async def _play(wish: Wish, lent: AgentsLent, tools: Tools, alone: Alone | None, say: Say) -> int:
@@ -153,7 +152,9 @@ async def _play(wish: Wish, lent: AgentsLent, tools: Tools, alone: Alone | None,
     if door.hint is not None:
         say(door.hint)
     log.info("session_opened", agent=wish.agent, session=session.id, fork=wish.fork)
-    code = await terminal.run(door, lambda pid: None if alone is None else alone.note(pid))
+    async with door.beside() as words:
+        opened = replace(door, argv=[*door.argv, *words])
+        code = await terminal.run(opened, lambda pid: None if alone is None else alone.note(pid))
     log.info("session_left", agent=wish.agent, session=session.id, fork=wish.fork, code=code)
     if alone is not None:
         _hand_back(workspace, session, door.left(session))

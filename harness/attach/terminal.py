@@ -28,8 +28,8 @@ async def run(door: Door, started: Callable[[int], None]) -> int:
     """
     with _terminal_as_it_was(), _interrupts_left_to_it():
         process = _start(door)
-        started(process.pid)
         try:
+            started(process.pid)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_end_when_told, process)
                 await to_thread.run_sync(process.wait, abandon_on_cancel=True)

@@ -7,6 +7,7 @@ from functools import partial
 
 import anyio
 
+from harness.backends.tasks import task_group
 from harness.desk import HarnessDesk
 from harness.post import Post
 from mcp_tools.bearers import Bearers
@@ -31,7 +32,7 @@ async def served(home: Home, agent: str, role: Role) -> AsyncGenerator[Tools]:
     token = partial(read_secret, home.agent_secret(agent))
     bearers, stop = Bearers(), anyio.Event()
     app = build_app(bearers)
-    async with BrokerClient(home.socket, token, "attach") as client, anyio.create_task_group() as tasks:
+    async with BrokerClient(home.socket, token, "attach") as client, task_group() as tasks:
         port: int = await tasks.start(serve, app, stop)
         yield Tools(f"http://{app.host}:{port}{PATH}", bearers.issue(HarnessDesk(Post(client, agent), role)))
         stop.set()

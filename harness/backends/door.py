@@ -1,6 +1,7 @@
 """What a backend gives for opening its session at a terminal. It starts nothing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,12 @@ from harness.backends.session_file import Session
 
 def _same(session: Session) -> Session | None:
     return session
+
+
+@asynccontextmanager
+async def alone() -> AsyncGenerator[Sequence[str]]:
+    """Have nothing beside the program."""
+    yield ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +29,5 @@ class Door:
     """What a person should know before it starts."""
     left: Callable[[Session], Session | None] = _same
     """With which session the agent goes on when the program has ended; None: with a new one."""
+    beside: Callable[[], AbstractAsyncContextManager[Sequence[str]]] = alone
+    """What has to be there while it runs; gives words that stand behind `argv`."""

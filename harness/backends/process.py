@@ -17,6 +17,7 @@ from typing import IO
 import anyio
 
 from harness.backends.protocol import Began, Ended, Event, NotStartedError, Output, Stream
+from harness.backends.tasks import ended_by
 from wire.logs import get_logger
 
 GRACE_S = 1.0
@@ -57,14 +58,9 @@ async def running(launch: Launch) -> AsyncGenerator["Child"]:
     """
     child = Child(start(launch), launch)
     try:
-        async with anyio.create_task_group() as tasks:
+        async with ended_by(child.end) as tasks:
             tasks.start_soon(child.serve)
-            try:
-                yield child
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await child.end()
-                tasks.cancel_scope.cancel()
+            yield child
     finally:
         child.close()
 

@@ -15,6 +15,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from harness.backends.lines import Lines
 from harness.backends.process import Child, Launch, running
 from harness.backends.protocol import Ended, NotStartedError, Output
+from harness.backends.tasks import ended_by
 from harness.warmth import Place, unbounded
 from wire.logs import get_logger
 
@@ -94,19 +95,11 @@ class Resident:
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[None]:
         """Be able to start programs; ends the one that runs when the context is left."""
-        failure: Exception | None = None
-        async with anyio.create_task_group() as self._tasks:
-            try:
+        try:
+            async with ended_by(self.end) as self._tasks:
                 yield
-            except Exception as exc:  # noqa: BLE001  # not ours: handed on as it is, not in a group
-                failure = exc
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await self.end()
-                self._tasks.cancel_scope.cancel()
-        self._tasks = None
-        if failure is not None:
-            raise failure
+        finally:
+            self._tasks = None
 
     async def start(self, launch: Launch) -> Program:
         """Start the program; the one before is ended first.

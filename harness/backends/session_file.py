@@ -3,12 +3,15 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from wire.logs import get_logger
 from wire.private_files import write_secret
 
 log = get_logger("harness")
+
+Overflowing = Literal["", "full", "asked", "asked_again", "shortened"]
+"""How far it was dealt with that a history is too long: not so; found; the program asked to compact; done, unproven."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,8 @@ class Session:
     """The same in tokens, of programs that count over the session."""
     allowed: tuple[str, ...] = ()
     """Rules that a person allowed for the whole session, in the program's own grammar."""
+    overflow: Overflowing = ""
+    """See `harness.backends.overflow`."""
 
 
 def read(path: Path, backend: str, cwd: Path) -> Session | None:

@@ -149,8 +149,10 @@ class Keeper:
             return  # with whatever has changed meanwhile
         self._settings, self._account = attached.settings, attached.account
         wish = attached.restart
-        if wish is not None and self._wishes.is_new(wish) and self._wishes.carry_out(wish):
-            session_file.forget(self._workspace.session_file)
+        if wish is not None and self._wishes.is_new(wish):
+            if self._wishes.fresh:  # before it is noted: who dies in between has not done it
+                session_file.forget(self._workspace.session_file)
+            self._wishes.note(wish)
         desk = HarnessDesk(self._post, attached.role, self._house.checkpoint)
         token = self._house.bearers.issue(desk)
         try:
@@ -180,7 +182,9 @@ class Keeper:
             self._has_news = False
             await self._pause(LOOK_EVERY_S)
         self._lent = False
-        session_lock.end_leftover(lock)
+        with session_lock.shared(lock) as free:  # what a terminal has begun that came since is no leftover
+            if free:
+                session_lock.end_leftover(lock)
         log.info("session_back")
         return True
 
@@ -218,7 +222,7 @@ class Keeper:
                 secrets=seat.secrets,
                 prepare=seat.prepare,
                 permit=PermissionDesk(
-                    self._post, self._reporter, attached.settings.permissions, attached.settings.delegate
+                    self._post, self._reporter, attached.settings.permissions, attached.settings.delegate, account
                 ),
                 tidy=tidier_of(self._house, seat, self._post, account, self._reporter),
                 checkpoint=self._house.checkpoint,
@@ -238,7 +242,8 @@ class Keeper:
         self._loop, self._desk, self._fenced = loop, desk, None
         try:
             with anyio.CancelScope() as self._loop_scope, session_lock.shared(self._workspace.session_lock) as free:
-                if free and not (self._stopping or self._draining):
+                # What is new since it was attached is not in this loop: it is attached once more.
+                if free and not (self._stopping or self._draining or self._has_news):
                     await loop.run()
                     self._restarts.reset()
         except Stale as exc:
@@ -317,9 +322,13 @@ class Keeper:
     def _compare(self, attached: AgentsAttached) -> None:
         if attached.restart is not None and self._wishes.is_new(attached.restart):
             self._restart(attached.restart)
-        if self._loop is not None and (attached.settings, attached.account) != (self._settings, self._account):
+        known = (self._settings, self._account)
+        if self._settings is not None and (attached.settings, attached.account) != known:
             log.info("settings_changed", agent=self.agent)
-            self._loop.leave()
+            if self._loop is not None:
+                self._loop.leave()
+            else:
+                self.tell()
 
     def _restart(self, wish: Restart) -> None:
         """The operator wants the program anew: behind the turn that runs, or in the middle of it."""

@@ -19,25 +19,25 @@ class Wishes:
         self._path = path
         self._done: int | None = None
         """Kept in memory too: a disk that takes no number must not mean a restart without end."""
-        self._fresh = False
+        self.fresh = False
+        """A new session belongs to what is new."""
 
     def is_new(self, wish: Restart | None) -> bool:
         """Say whether a wish is still to be carried out, and remember whether a new session belongs to it."""
         if wish is None or wish.number in {self._done, self._read()}:
             return False
-        self._fresh = self._fresh or wish.fresh
+        self.fresh = self.fresh or wish.fresh
         return True
 
-    def carry_out(self, wish: Restart) -> bool:
-        """Note that the program is started anew; say whether with a new session."""
-        fresh, self._fresh = self._fresh, False
+    def note(self, wish: Restart) -> None:
+        """Note that a wish was carried out."""
+        self.fresh = False
         self._done = wish.number
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._path.write_text(f"{wish.number}\n", encoding="utf-8")
         except OSError as exc:
             log.warning("restart_not_noted", number=wish.number, reason=str(exc))
-        return fresh
 
     def _read(self) -> int | None:
         try:

@@ -17,6 +17,7 @@ import pytest
 from console.supervisor.lock import holder
 from console.supervisor.orphans import left_behind
 from console.supervisor.processes import Process, identity
+from tests.fakes.json_lines import lines_in
 from wire.home import Home
 
 pytestmark = pytest.mark.timeout(120)
@@ -108,8 +109,7 @@ def test_the_harness_stops_before_the_broker(fleet: Fleet) -> None:
     up = fleet.up()
     up.terminate()
     assert up.wait(FAR_S) == 0
-    lines = (fleet.home.logs / "broker.ndjson").read_text().splitlines()
-    events = [json.loads(line)["event"] for line in lines]
+    events = [record["event"] for record in lines_in(fleet.home.logs / "broker.ndjson")]
     assert events.index("agent_detached") < events.index("broker_stopped")
 
 
@@ -279,8 +279,8 @@ class Draining:
 
     def turns(self) -> list[str]:
         """Give the outcomes of the turns that were opened."""
-        lines = (self.fleet.home.logs / "harness.ndjson").read_text().splitlines()
-        return [record["outcome"] for record in map(json.loads, lines) if record["event"] == "turn_ended"]
+        records = lines_in(self.fleet.home.logs / "harness.ndjson")
+        return [record["outcome"] for record in records if record["event"] == "turn_ended"]
 
 
 async def in_a_turn(fleet: Fleet) -> None:

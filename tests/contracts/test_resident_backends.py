@@ -3,8 +3,6 @@
 A kind brings a program that speaks as the real one does, and the words that make it do what a test wants.
 """
 
-import os
-import sys
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,14 +14,12 @@ import pytest
 from harness.backends.choose import backend_for
 from harness.backends.protocol import Backend, Began, Ended, NotStartedError, TurnRequest
 from harness.warmth import Place, Warmth
-from tests.architecture.tree import ROOT
 from tests.contracts.test_backends import seat
+from tests.fakes.processes import alive, fake
 from tests.fakes.toolbox import toolbox
 from tests.harness.backends.playing import Played
 from tests.harness.backends.pty.conftest import BOX
 from wire.settings import AgentSettings
-
-FAKES = ROOT / "tests" / "fakes"
 
 
 @dataclass(frozen=True)
@@ -39,10 +35,10 @@ class Kind:
 
 
 KINDS = (
-    Kind("claude", "claude.py"),
-    Kind("codex", "codex.py"),
-    Kind("gemini", "gemini.py"),
-    Kind("pty", "terminal.py", settings={"pty": BOX}),
+    Kind("claude", "claude"),
+    Kind("codex", "codex"),
+    Kind("gemini", "gemini"),
+    Kind("pty", "terminal", settings={"pty": BOX}),
 )
 
 
@@ -60,8 +56,8 @@ async def make(kind: Kind, tmp_path: Path) -> AsyncGenerator[MakeBackend]:
     """Make the backend of this kind; its program can call tools."""
 
     def backend_with(place: Place | None = None, **settings: object) -> Backend:
-        command = [sys.executable, "-I", "-S", str(FAKES / kind.program)]
-        made = AgentSettings.model_validate({"backend": kind.name, "command": command, **kind.settings, **settings})
+        given = {"backend": kind.name, "command": fake(kind.program), **kind.settings, **settings}
+        made = AgentSettings.model_validate(given)
         taken = replace(seat(tmp_path, made), mcp_url=tools.url, tools=tools.tools)
         backend = backend_for(taken if place is None else replace(taken, place=place))
         assert backend is not None
@@ -69,15 +65,6 @@ async def make(kind: Kind, tmp_path: Path) -> AsyncGenerator[MakeBackend]:
 
     async with toolbox() as tools:
         yield backend_with
-
-
-def alive(pid: int) -> bool:
-    """Say whether there is such a process."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 async def play(backend: Backend, prompt: str) -> tuple[Played, int]:

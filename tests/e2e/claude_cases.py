@@ -44,6 +44,8 @@ NOWHERE = "http://127.0.0.1:1"
 LOOK = Reply(calls=(ToolCall(Tool("whoami"), {}),))
 RUN = Reply(calls=(ToolCall(Tool("Bash", None), {"command": "python3 -c 1", "description": "a try"}),))
 DEAR = Reply(calls=LOOK.calls, usage=Usage(input=100_000, output=1000))
+NOT_BY_ITSELF: dict[str, str | None] = {"DISABLE_AUTO_COMPACT": "1"}
+"""It compacts only if it is asked."""
 QUOTA = {
     "anthropic-ratelimit-unified-status": "rejected",
     "anthropic-ratelimit-unified-reset": "4000000000",
@@ -61,6 +63,8 @@ class Case:
     """None takes a variable away."""
     before: tuple[str, ...] = ()
     """Prompts of turns before it."""
+    aside: Brain | None = None
+    """Makes summaries; unset: they succeed."""
     interrupt: bool = False
     line: str | None = None
     """Put in when the model is asked, and before it answers."""
@@ -87,6 +91,8 @@ def cases() -> dict[str, Case]:
         "tool_denied": Case(Script(RUN, Reply("Without it, then.")), {"permissions": "deny"}),
         "late_line": Case(Script(Reply("one"), Reply("two")), line="one more thing"),
         "compacted": Case(full_once(), before=("one", "two")),
+        "shortened": Case(full_once(), before=("one", "two", "three"), env=NOT_BY_ITSELF),
+        "not_shortened": Case(full_once(), before=("one", "two", "three"), env=NOT_BY_ITSELF, aside=failing("context")),
         "lost_once": Case(Script(Reply.failing("disconnect"), Reply("All done."))),
         "rate_limited": Case(failing("rate_limit")),
         "quota": Case(failing("rate_limit", headers=QUOTA), env=token),
@@ -115,6 +121,7 @@ async def play(name: str, program: Program, models: ModelServer, home: Path, doo
     """Run the last turn of a case."""
     case, holding = cases()[name], anyio.Event()
     talk = models.open(name.replace("_", "-"), case.brain)
+    talk.aside = case.aside or talk.aside
     if case.line is not None:
         answer = case.brain
 

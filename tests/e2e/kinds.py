@@ -56,9 +56,9 @@ class Kind:
         return self.name
 
 
-def bash(command: str) -> Reply:
+def bash(command: str, tool: str = "Bash") -> Reply:
     """Let Claude Code run a command."""
-    return Reply(calls=(ToolCall(Tool("Bash", None), {"command": command, "description": "as I was told"}),))
+    return Reply(calls=(ToolCall(Tool(tool, None), {"command": command, "description": "as I was told"}),))
 
 
 def run(command: str, *, outside: bool = False, **more: Any) -> Reply:
@@ -69,7 +69,7 @@ def run(command: str, *, outside: bool = False, **more: Any) -> Reply:
 
 def opencode_bash(command: str) -> Reply:
     """Let opencode run a command."""
-    return Reply(calls=(ToolCall(Tool("bash", None), {"command": command, "description": "as I was told"}),))
+    return bash(command, "bash")
 
 
 def shell(command: str) -> Reply:

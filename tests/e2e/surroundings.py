@@ -45,6 +45,17 @@ wire_api = "responses"
 request_max_retries = 1
 stream_max_retries = 1
 """
+_CODEX_KNOWS = """
+[projects."{folder}"]
+trust_level = "trusted"
+
+[tui.model_availability_nux]
+"gpt-6.1-sol" = 1
+
+[notice.model_migrations]
+"gpt-5.5" = "gpt-6-sol"
+"""
+"""What its window would ask about at its first start."""
 _PLUGIN = "@opencode-ai/plugin"
 """opencode fetches it into each folder of its configuration, unless a lock there says that it has it."""
 
@@ -63,6 +74,18 @@ def surround(name: Name, home: Path, talk: Conversation) -> dict[str, str]:
         **_nowhere_else(talk),
     }
     return {**common, **_FURNISH[name](home, talk)}
+
+
+def known_to_codex(folder: Path) -> str:
+    """Give what else stands in Codex's configuration once it was at a terminal in this folder."""
+    return _CODEX_KNOWS.format(folder=folder)
+
+
+def paid(port: int, name: str) -> list[str]:
+    """Give arguments that make the model of an agent's Codex one that has to be logged in to."""
+    url = f"http://127.0.0.1:{port}/c/{name}/v1"
+    provider = f'name="paid", base_url="{url}", wire_api="responses", requires_openai_auth=true'
+    return ["-c", 'model_provider="paid"', "-c", f"model_providers.paid={{{provider}}}"]
 
 
 def _nowhere_else(talk: Conversation) -> dict[str, str]:

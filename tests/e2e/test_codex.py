@@ -10,6 +10,7 @@ import pytest
 
 from tests.e2e.kinds import CODEX, run
 from tests.e2e.real_fleet import PATIENCE_S, RealFleet, real_fleet, results
+from tests.e2e.surroundings import paid
 from tests.fakes.models.brains import Drain, Script
 from tests.fakes.models.talk import Reply
 
@@ -21,13 +22,6 @@ async def fleet(home: Path) -> AsyncGenerator[RealFleet]:
     """A fleet without agents."""
     async with real_fleet(home, CODEX) as opened:
         yield opened
-
-
-def paid(fleet: RealFleet, name: str) -> list[str]:
-    """Give arguments that make an agent's model one that has to be logged in to."""
-    url = f"http://127.0.0.1:{fleet.models.port}/c/{name}/v1"
-    provider = f'name="paid", base_url="{url}", wire_api="responses", requires_openai_auth=true'
-    return ["-c", 'model_provider="paid"', "-c", f"model_providers.paid={{{provider}}}"]
 
 
 def folder_of(fleet: RealFleet, name: str) -> Path:
@@ -111,7 +105,9 @@ async def test_a_full_context_is_followed_by_a_new_thread(fleet: RealFleet) -> N
 
 async def test_a_key_of_its_own_is_used_and_left_in_no_file(fleet: RealFleet) -> None:
     """[H33] [H35] With a folder of its own, where no login lies either; the user's folder is not touched."""
-    talk = await fleet.add("alice", Drain(), env={"OPENAI_API_KEY": "sk-of-alice-0001"}, args=paid(fleet, "alice"))
+    talk = await fleet.add(
+        "alice", Drain(), env={"OPENAI_API_KEY": "sk-of-alice-0001"}, args=paid(fleet.models.port, "alice")
+    )
     await fleet.host()
     await fleet.handled(await fleet.fleet.send("alice", "hello"))
     assert {heard.key for heard in talk.heard} == {"sk-of-alice-0001"}
@@ -123,7 +119,7 @@ async def test_a_key_of_its_own_is_used_and_left_in_no_file(fleet: RealFleet) ->
 
 async def test_no_login_is_said_before_any_request(fleet: RealFleet) -> None:
     """[H35] With what to do."""
-    talk = await fleet.add("alice", Drain(), args=paid(fleet, "alice"))
+    talk = await fleet.add("alice", Drain(), args=paid(fleet.models.port, "alice"))
     await fleet.host()
     await fleet.fleet.send("alice", "hello")
     parked = await fleet.becomes("alice", lambda agent: agent.state == "parked" and agent.reason)

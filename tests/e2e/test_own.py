@@ -88,15 +88,6 @@ async def test_a_file_that_is_none_stops_the_agent_and_says_why(fleet: RealFleet
     assert (await fleet.fleet.delivery(message)).state == "queued"
 
 
-ANSWERS = """
-import re
-def run(agent):
-    for ask in re.findall(r'ask="(a\\d+)"', agent.prompt):
-        agent.say(agent.answer(ask, {answer!r}))
-"""
-"""The manager where two of a kind would share a login that runs one turn at a time."""
-
-
 class Deciding:
     """The manager: answers what it is asked."""
 
@@ -111,23 +102,15 @@ class Deciding:
         return Reply.calling("answer", id=found[1], answer=self.answer)
 
 
-async def add_manager(fleet: RealFleet, home: Path, answer: str) -> None:
-    """Add the manager: a program of the same kind, where each has a key of its own."""
-    if fleet.kind.name in ("claude", "gemini"):
-        await fleet.add("boss", Deciding(answer), role="manager")
-        return
-    (home / "boss.py").write_text(ANSWERS.format(answer=answer), encoding="utf-8")
-    await fleet.fleet.add("boss", backend="scripted", script=str(home / "boss.py"), role="manager")
-
-
 @pytest.mark.parametrize(("answer", "ran"), [("always", True), ("deny", False)])
-async def test_the_manager_decides_what_a_rule_leaves_to_it(
-    fleet: RealFleet, home: Path, answer: str, ran: bool
-) -> None:
-    """[P06] The operator is not asked; what is more than the rule names is the operator's."""
+async def test_the_manager_decides_what_a_rule_leaves_to_it(fleet: RealFleet, answer: str, ran: bool) -> None:
+    """[P06] Also in one inherited login, which runs one turn at a time (Codex and opencode here): one lends it.
+
+    The operator is not asked; what is more than the rule names is the operator's.
+    """
     tool = re.fullmatch(r"May I use (\w+)\?", fleet.kind.asking.asked[0])
     assert tool is not None
-    await add_manager(fleet, home, answer)
+    await fleet.add("boss", Deciding(answer), role="manager")
     run = fleet.kind.asking.run
     await fleet.add(
         "alice",

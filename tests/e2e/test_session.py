@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from tests.e2e.programs import need
-from tests.e2e.surroundings import KEY, surround
+from tests.e2e.surroundings import KEY, known_to_codex, surround
 from tests.fakes.models.brains import Script
 from tests.fakes.models.conversation import Conversation
 from tests.fakes.models.mail import read_mail
@@ -176,31 +176,105 @@ async def test_a_turn_that_its_user_broke_off_leaves_a_session_that_is_woken(des
             await desk.fleet.handled(message)
 
 
-async def test_an_idle_codex_is_woken_behind_its_first_prompt(home: Path) -> None:
-    """[P02] Issue 4.10: by its own queue; its hooks say who it is and settle, once its user has said yes to them."""
+@dataclass(frozen=True)
+class Bobs:
+    """Bob's Codex in a terminal, in a folder that it trusts."""
+
+    fleet: Fleet
+    talk: Conversation
+    someone: Person
+
+    async def says_yes(self) -> None:
+        """Allow the hooks: what is typed early is lost, so each key is typed until it has done something."""
+        await self.someone.reads("Trust all and continue")
+        await self.someone.insist(["2"], lambda: "›2.Trustallandcontinue" in self.someone.words)
+        await self.someone.insist(["\r"], lambda: "Trustinghooks" in self.someone.words)
+        await self.someone.reads("GPT-5.5 default")
+
+    async def prompts(self, words: str) -> None:
+        """Type a prompt, and wait until the model has it."""
+        await self.someone.insist([words], lambda: words in self.someone.words)
+        await self.someone.insist(["\r"], lambda: any(words in heard.prompt for heard in self.talk.heard))
+
+    async def gets(self, words: str) -> None:
+        """Send bob mail, and wait until a turn has handled it."""
+        message = await self.fleet.send("bob", words)
+        with anyio.fail_after(PATIENCE_S):
+            assert (await self.fleet.handled(message)).attempt == 1
+
+    async def leaves(self) -> None:
+        """End it."""
+        self.someone.process.send_signal(signal.SIGTERM)
+        await self.someone.sees_the_end()
+        await self.someone.sees("bob is away; nothing waits for it")
+
+    async def is_there(self) -> None:
+        """Wait until its tools are connected."""
+        with anyio.fail_after(PATIENCE_S):
+            await self.fleet.until(lambda: self.fleet.agent("bob"), lambda agent: agent.attached)
+
+    def opened(self) -> list[bool]:
+        """Say of each session so far whether it came in two halves."""
+        lines = (self.fleet.home.logs / "session-bob.ndjson").read_text("utf-8").splitlines()
+        return [line["served"] for line in map(json.loads, lines) if line["event"] == "session_opened"]
+
+
+@asynccontextmanager
+async def bobs(fleet: Fleet, home: Path, talk: Conversation, *words: str) -> AsyncGenerator[Bobs]:
+    """Type `queenpost codex --name bob`."""
+    environment = {**surround("codex", home, talk), "TERM": "xterm-256color"}
+    folder = home / "work"
+    config = home / ".codex" / "config.toml"
+    known = home / "known.toml"  # what it has written itself: surrounding it anew takes that away
+    folder.mkdir(exist_ok=True)
+    config.write_text(known.read_text() if known.exists() else config.read_text() + known_to_codex(folder))
     program = need("codex").command[0]
+    line = queenpost("codex", "--home", str(fleet.home.root), "--name", "bob", "--program", program)
+    async with person([*line, "--", *words], environment, folder) as someone:
+        yield Bobs(fleet, talk, someone)
+    known.write_text(config.read_text())
+
+
+async def test_an_idle_codex_is_woken_before_its_first_prompt_and_behind_a_turn_that_was_broken_off(home: Path) -> None:
+    """[P02] [H21] Issue 4.10: as soon as its user has said yes to the hooks, by a turn that its server starts."""
+    need("codex")
     async with ModelServer() as models, fleet_in(home) as fleet:
         talk = models.open("bob", _codex_brain)
-        environment = {**surround("codex", home, talk), "TERM": "xterm-256color"}
-        folder = home / "work"
-        folder.mkdir()
-        config = home / ".codex" / "config.toml"
-        config.write_text(config.read_text() + f'\n[projects."{folder}"]\ntrust_level = "trusted"\n')
-        line = queenpost("codex", "--home", str(fleet.home.root), "--name", "bob", "--program", program)
-        async with person(line, environment, folder) as someone:
-            await someone.reads("Trust all and continue")
-            # To the question about the hooks, to one about models, and then as a prompt.
-            await someone.insist(["2", "\r"], lambda: talk.heard)
+        async with bobs(fleet, home, talk) as bob:
+            await bob.someone.reads("Trust all and continue")
+            waiting = await fleet.send("bob", "look at the door")
+            await bob.says_yes()
             with anyio.fail_after(PATIENCE_S):
-                await fleet.until(lambda: fleet.agent("bob"), lambda agent: agent.attached)
-            message = await fleet.send("bob", "look at the door")
-            with anyio.fail_after(PATIENCE_S):
-                assert (await fleet.handled(message)).attempt == 1
+                assert (await fleet.handled(waiting)).attempt == 1
             assert any("You are bob in a Queenpost fleet" in heard.news for heard in talk.heard)
-            someone.process.send_signal(signal.SIGTERM)
-            await someone.sees_the_end()
-            await someone.sees("bob is away; nothing waits for it")
+            await bob.prompts("ponder")
+            drawn = len(bob.someone.words)
+            bob.someone.type("\x1b")
+            await bob.someone.reads("interrupted", behind=drawn)
+            await bob.gets("paint it")
+            await bob.leaves()
+        async with bobs(fleet, home, talk, "resume", "--last") as bob:
+            await bob.is_there()
+            await bob.gets("and the window")
+            await bob.leaves()
+        assert bob.opened() == [True, True]
+
+
+async def test_a_codex_in_one_piece_is_woken_behind_its_first_prompt(home: Path) -> None:
+    """[P02] Issue 4.10: by its own queue, where its user's words are not known to mean the same in two halves."""
+    need("codex")
+    async with ModelServer() as models, fleet_in(home) as fleet:
+        talk = models.open("bob", _codex_brain)
+        async with bobs(fleet, home, talk, "-C", str(home / "work")) as bob:
+            await bob.says_yes()
+            await bob.prompts("hello")
+            await bob.is_there()
+            await bob.gets("look at the door")
+            await bob.leaves()
+        assert bob.opened() == [False]
 
 
 def _codex_brain(heard: Heard) -> Reply:
+    if heard.prompt == "ponder":
+        return Reply("I ponder").once(anyio.Event())
     return Reply.calling("recv") if "call recv" in heard.prompt and not heard.results else Reply("Done.")

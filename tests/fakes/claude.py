@@ -4,9 +4,12 @@
 it does between two tools) · `stuck` (until interrupted) · `cost USD` · `compact` · `limit EPOCH` · `fail JSON` (the
 result has these fields) · `die STATUS` · `flood KILOBYTES` · `orphan` (leaves a child) · `deaf` (reads nothing more
 and ignores SIGTERM) · `ask SUBTYPE` (a control request) · `raw TEXT` · `recall` (says what was typed in its session).
-What it was started with is in `starts.jsonl`, what it was told in `heard.jsonl`, its sessions in `sessions/`, all in
-its own folder. Without `-p` it is at a terminal: it keeps the lines that are typed in its session, but for `clear`
-(begins another one) and `exit`.
+What it was started with is in `starts.jsonl`, what it was told in `heard.jsonl`, its sessions in `sessions/`, those
+that were to become shorter in `compacted.jsonl` (FAKE_COMPACT: `fail`, `wall` or `hang`), all in its own folder.
+Without `-p` it is at a terminal: it keeps the lines that are typed in its session, but for `clear` (begins another
+one) and `exit`.
+
+Long because a program that runs by itself is one file.
 """
 
 import json
@@ -198,6 +201,23 @@ def answer(block: Line) -> None:
     say({"type": "assistant", "message": {"model": "fake", "content": [block]}})
 
 
+def compact(message: Line) -> None:
+    """Make the history a summary, or say that it cannot; the command itself is not echoed."""
+    waiting.remove(message)
+    note("compacted.jsonl", session)
+    say({"type": "system", "subtype": "status", "status": "compacting"})
+    how = os.environ.get("FAKE_COMPACT", "")
+    if how == "hang":
+        signal.pause()
+    words = COMPACTIONS.get(how, "")
+    outcome = {"compact_result": "failed", "compact_error": words} if words else {"compact_result": "success"}
+    say({"type": "system", "subtype": "status", "status": None, **outcome})
+    say({"type": "system", "subtype": "init", "mcp_servers": [{"name": "queenpost", "status": MCP}]})
+    if not words:
+        say({"type": "system", "subtype": "compact_boundary", "compact_metadata": {"trigger": "manual"}})
+    say({"type": "result", "subtype": "success", "is_error": False, "num_turns": 0, "result": words})
+
+
 def result(turn: Turn) -> None:
     """End a turn."""
     usage = {"input_tokens": 7, "cache_read_input_tokens": 3, "output_tokens": 5}
@@ -270,6 +290,10 @@ if "--version" in ARGV:
     sys.exit(int(os.environ.get("FAKE_STATUS", "0")))
 
 MCP = os.environ.get("FAKE_MCP", "connected")
+COMPACTIONS = {
+    "fail": "Compaction failed · conversation could not be reduced below the context limit",
+    "wall": "Error during compaction: API Error: Request rejected (429) · This request would exceed your rate limit.",
+}
 FURTHER = json.loads(os.environ.get("FAKE_FURTHER", "[]"))
 note("starts.jsonl", {"pid": os.getpid(), "argv": ARGV, "env": dict(os.environ)})
 session = begin_session()
@@ -282,6 +306,8 @@ waiting: list[Line] = []
 later: list[Line] = []
 threading.Thread(target=listen, args=(lines,), daemon=True).start()
 while (message := later.pop(0) if later else lines.get()) is not None:
-    if message.get("type") == "user":
+    if message.get("type") == "user" and text_of(message) == "/compact":
+        compact(message)
+    elif message.get("type") == "user":
         result(Turn(message))
 os._exit(0)

@@ -5,7 +5,8 @@ says what was decided) · `patch PATH` · `elicit SERVER TOOL` · `ask METHOD JS
 · `stuck` (until interrupted) · `tokens IN OUT` · `compact` · `limit PERCENT EPOCH` · `helper` (a thread of its own
 ends its turn) · `fail JSON` (the turn's error) · `die STATUS` · `flood KILOBYTES` · `orphan` (leaves a child) · `deaf`
 (reads nothing more and ignores SIGTERM) · `raw TEXT` · `replay FILE` (writes what the real program wrote). What it was
-started with is in `starts.jsonl`, what it was told in `heard.jsonl`, its threads in `threads/`, all in its own folder.
+started with is in `starts.jsonl`, what it was told in `heard.jsonl`, its threads in `threads/`, those that were to
+become shorter in `compacted.jsonl` (FAKE_COMPACT: `fail`, `wall` or `hang`), all in its own folder.
 
 Long because both of its ways to speak share the steps, and a program that runs by itself is one file.
 """
@@ -27,6 +28,13 @@ NO_TOOLS = (
     "queenpost: handshaking with MCP server failed: Send message error Transport [of many words] error: Client error: "
     "HTTP request failed: connection refused, when send initialize request"
 )
+COMPACTIONS: "dict[str, dict[str, Any]]" = {
+    "fail": {
+        "message": "Codex ran out of room in the model's context window.",
+        "codexErrorInfo": "contextWindowExceeded",
+    },
+    "wall": {"message": "unexpected status 429 Too Many Requests", "codexErrorInfo": "rateLimitExceeded"},
+}
 Line = dict[str, Any]
 
 
@@ -333,6 +341,9 @@ def serve() -> None:
                 write({"id": message["id"], "result": {"turn": {"id": turn.name, "status": "inProgress"}}})
                 turn.play(text_of(message))
                 turn.end()
+            case "thread/compact/start":
+                write({"id": message["id"], "result": {}})
+                compact(ServerTurn(Thread(params["threadId"]), str(uuid.uuid4()), heard))
             case "turn/steer" | "turn/interrupt":
                 write({"id": message["id"], "error": {"code": -32600, "message": "no active turn"}})
             case "thread/backgroundTerminals/clean":
@@ -340,6 +351,17 @@ def serve() -> None:
             case _:
                 pass
     os._exit(0)
+
+
+def compact(turn: ServerTurn) -> None:
+    """Make the history a summary, in a turn of its own, or say that it cannot."""
+    note("compacted.jsonl", turn.thread.name)
+    turn.tell("turn/started", turn={"id": turn.name, "items": [], "status": "inProgress", "error": None})
+    turn.error = COMPACTIONS.get(how := os.environ.get("FAKE_COMPACT", ""))
+    if how == "hang":
+        turn.do_stuck("")
+    turn.item("contextCompaction")
+    turn.end()
 
 
 def execute() -> int:

@@ -5,7 +5,10 @@ it says) · `stuck` (until it is aborted) · `cost USD` · `compact` · `retry A
 `fail JSON` (the answer has this error) · `finish REASON` · `refuse STATUS` (of the request) · `die STATUS` · `mute`
 (its events break off) · `orphan` (leaves a child in a session of its own) · `raw JSON` (an event). FAKE_VERSION,
 FAKE_MCP and FAKE_START change how it begins. What it was started with is in `starts.jsonl`, what it was told in
-`heard.jsonl`, its sessions in `sessions.json`, all in its own folder.
+`heard.jsonl`, its sessions in `sessions.json`, those that were to become shorter in `compacted.jsonl` (FAKE_COMPACT:
+`fail`, `wall` or `hang`), all in its own folder.
+
+Long because a program that runs by itself is one file.
 """
 
 import base64
@@ -24,6 +27,10 @@ from typing import cast
 Json = dict[str, object]
 TOKENS = {"input": 60, "output": 8, "reasoning": 2, "cache": {"read": 30, "write": 10}}
 STEPS = count()
+COMPACTIONS: "dict[str, Json]" = {
+    "fail": {"name": "ContextOverflowError", "data": {"message": "Your input exceeds the context window."}},
+    "wall": {"name": "APIError", "data": {"message": "Rate limit reached", "statusCode": 429}},
+}
 
 
 def object_of(value: object) -> Json:
@@ -63,6 +70,20 @@ class Fake:
         with self.working:
             self.stopped.clear()
             return Turn(self, session).run(text)
+
+    def compact(self, session: str) -> bool:
+        """Make a history a summary, or say that it cannot; the answer is the same."""
+        note("compacted", session)
+        how = os.environ.get("FAKE_COMPACT", "")
+        self.tell("session.status", sessionID=session, status={"type": "busy"})
+        if how == "hang":
+            self.stopped.wait()
+        if how in COMPACTIONS:
+            self.tell("session.error", sessionID=session, error=COMPACTIONS[how])
+        else:
+            self.tell("session.compacted", sessionID=session)
+        self.tell("session.status", sessionID=session, status={"type": "idle"})
+        return True
 
 
 class Turn:
@@ -221,6 +242,8 @@ class Handler(BaseHTTPRequestHandler):
             case ("POST", "session", "message"):
                 text = "\n".join(str(object_of(part)["text"]) for part in cast("list[object]", body["parts"]))
                 return self.fake.prompt(path[1], text)
+            case ("POST", "session", "summarize"):
+                return 200, self.fake.compact(path[1])
             case ("POST", "session", "abort"):
                 self.fake.stopped.set()
                 return 200, True
@@ -240,7 +263,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _keep(self, session: str, permission: object) -> Json:
         Path("sessions.json").write_text(json.dumps({**self._sessions(), session: permission}), encoding="utf-8")
-        return {"id": session, "permission": permission}
+        return {"id": session, "permission": permission, "model": {"id": "large", "providerID": "fake"}}
 
     def _sessions(self) -> Json:
         path = Path("sessions.json")

@@ -9,6 +9,7 @@ before it begins, `--lonely` never uses a tool, `--mute` never shows a prompt, `
 is in `typed.jsonl`, its starts in `starts.jsonl`, both in its own folder.
 """
 
+import codecs
 import http.client
 import json
 import os
@@ -74,6 +75,8 @@ class Tui:
         tty.setraw(0)
         show("\x1b[?2004h\x1b[2J\x1b[H")
         self._keys = ""
+        self._decode = codecs.getincrementaldecoder("utf-8")().decode
+        """What comes may be cut anywhere, within a character too."""
 
     def key(self) -> str:
         """Read one key, or a paste as a whole."""
@@ -83,10 +86,10 @@ class Tui:
                 if mark:
                     self._keys = rest
                     return head + mark
-            elif self._keys:
+            elif self._keys and not (len(self._keys) > 1 and PASTE.startswith(self._keys)):
                 key, self._keys = self._keys[0], self._keys[1:]
                 return key
-            self._keys += os.read(0, 65536).decode()
+            self._keys += self._decode(os.read(0, 65536))
 
     def read(self) -> str:
         """Read what is submitted."""

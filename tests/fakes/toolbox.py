@@ -25,7 +25,10 @@ class Toolbox:
     async def serve(self, stream: SocketStream) -> None:
         """Answer one request."""
         async with stream:
-            head, _, body = (await stream.receive(65536)).partition(b"\r\n\r\n")
+            said = b""
+            while b"\r\n\r\n" not in said:
+                said += await stream.receive(65536)
+            head, _, body = said.partition(b"\r\n\r\n")
             length = int(next(line for line in head.lower().split(b"\r\n") if b"content-length" in line).split(b":")[1])
             while len(body) < length:
                 body += await stream.receive(65536)

@@ -94,7 +94,7 @@ class Fleet:
 async def test_without_a_wall_nobody_waits() -> None:
     """[P08] Ours."""
     provider = Provider()
-    with anyio.fail_after(5):
+    with anyio.fail_after(15):
         await Fleet(provider).work("alice")
     assert provider.said == []
 
@@ -170,7 +170,7 @@ async def test_a_prober_that_goes_away_leaves_the_probe_to_another() -> None:
     provider = Provider()
     fleet = Fleet(provider)
     provider.clock.advance(provider.wall() - provider.clock.wall_ms())
-    with anyio.fail_after(5):
+    with anyio.fail_after(15):
         async with anyio.create_task_group() as tasks, AsyncExitStack() as stack:
             await stack.enter_async_context(provider.account.admission("alice", provider.say))
             tasks.start_soon(fleet.work, "bob")
@@ -204,10 +204,93 @@ async def test_no_more_turns_run_at_once_than_the_account_allows() -> None:
             await anyio.lowlevel.checkpoint()
             running.pop()
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(15):
         async with anyio.create_task_group() as tasks:
             for number in range(10):
                 tasks.start_soon(turn, f"agent-{number}")
     assert most == 2
     assert provider.account.running == 0
     assert "2 of 2 turns of team run" in [reason for reason, _ in provider.said]
+
+
+async def test_a_turn_lends_its_slot_and_has_it_again_before_others_that_have_not_begun() -> None:
+    """[P06] DESIGN 8: one login runs one turn at a time, also while one turn decides what another one may do."""
+    account = (provider := Provider(max_running=1)).account
+    order: list[str] = []
+    decides, decided, ends = anyio.Event(), anyio.Event(), anyio.Event()
+
+    async def worker() -> None:
+        async with account.admission("worker", provider.say):
+            order.append("worker asks")
+            async with account.lent("worker", provider.say):
+                decides.set()
+                await decided.wait()
+            order.append("worker goes on")
+
+    async def manager() -> None:
+        async with account.admission("manager", provider.say):
+            order.append("manager decides")
+            decided.set()
+            await ends.wait()
+
+    async def other() -> None:
+        async with account.admission("other", provider.say):
+            order.append("other")
+
+    with anyio.fail_after(15):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(worker)
+            await decides.wait()
+            tasks.start_soon(manager)
+            await decided.wait()
+            tasks.start_soon(other)
+            await anyio.wait_all_tasks_blocked()
+            assert account.running == 1
+            assert account.is_queued("other")
+            assert not account.is_queued("worker")
+            assert "it lent its turn; 1 of 1 turns of team run" in [reason for reason, _ in provider.said]
+            ends.set()
+    assert order == ["worker asks", "manager decides", "worker goes on", "other"]
+    assert (account.running, account.is_full) == (0, False)
+
+
+@pytest.mark.parametrize("back", [False, True])
+async def test_a_turn_that_is_ended_while_it_has_lent_its_slot_leaves_the_count_right(back: bool) -> None:
+    """Ours: in the middle of what it waits for, and while it waits for a slot again."""
+    account = (provider := Provider(max_running=1)).account
+    lends = anyio.Event()
+
+    async def worker(scope: anyio.CancelScope) -> None:
+        with scope:
+            async with account.admission("worker", provider.say), account.lent("worker", provider.say):
+                lends.set()
+                if not back:
+                    await anyio.sleep_forever()
+                await anyio.wait_all_tasks_blocked()
+
+    with anyio.fail_after(15):
+        async with anyio.create_task_group() as tasks:
+            scope = anyio.CancelScope()
+            tasks.start_soon(worker, scope)
+            await lends.wait()
+            async with account.admission("manager", provider.say):
+                await anyio.wait_all_tasks_blocked()
+                scope.cancel()
+                await anyio.wait_all_tasks_blocked()
+                assert account.running == 1
+                assert account.is_full
+    assert (account.running, account.is_full) == (0, False)
+    async with account.admission("other", provider.say):
+        assert account.running == 1
+
+
+async def test_of_several_questions_of_a_turn_one_lends_its_slot() -> None:
+    """Ours: it has no second one."""
+    account = (provider := Provider(max_running=2)).account
+    async with (
+        account.admission("worker", provider.say),
+        account.lent("worker", provider.say),
+        account.lent("worker", provider.say),
+    ):
+        assert account.running == 0
+    assert account.running == 0

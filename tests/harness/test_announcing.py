@@ -30,7 +30,7 @@ class Desk:
 
     async def use_tool(self) -> list[str]:
         """Let the model use a tool; gives what it was told so far."""
-        with anyio.fail_after(5):
+        with anyio.fail_after(15):
             await self.announcer.at_tool(self.program)
         return self.program.told
 

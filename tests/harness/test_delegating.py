@@ -6,6 +6,7 @@ from typing import TypeVar
 import anyio
 import pytest
 
+from harness.accounts import Account
 from harness.backends.protocol import Permission, Permitted
 from harness.permissions import PermissionDesk
 from harness.post import Post
@@ -13,6 +14,7 @@ from harness.reporting import Reporter
 from tests.harness.test_permissions import ask
 from wire.agents import AgentsChanged, AgentsReport, AgentState, AgentsWho, AgentsWhoami, Peer
 from wire.asks import Ask, AsksAsk, AsksAsked, AsksCancel, AsksCancelled, AsksWait, AsksWaited
+from wire.clock import FakeClock
 from wire.errors import Closed, Full, QueenpostError
 from wire.model import Request, Result
 
@@ -68,10 +70,12 @@ class Office:
                 raise AssertionError(request)
 
 
-def desk_in(office: Office, rules: dict[str, list[str]] | None = None) -> PermissionDesk:
+def desk_in(
+    office: Office, rules: dict[str, list[str]] | None = None, account: Account | None = None
+) -> PermissionDesk:
     """Make alice's desk, with a rule for the manager."""
     post = Post(office, "alice")
-    return PermissionDesk(post, Reporter(post), "ask", RULES if rules is None else rules)
+    return PermissionDesk(post, Reporter(post), "ask", RULES if rules is None else rules, account)
 
 
 def by_boss(answer: str) -> Ask:
@@ -202,3 +206,38 @@ async def test_the_operator_may_decide_for_the_delegate() -> None:
     office = Office()
     office.ends.append(ask(answer="always", answered_by="operator", target="boss"))
     assert await desk_in(office)(TEST) == Permitted(allow=True, always=False)
+
+
+async def test_a_delegate_that_waits_for_the_slot_of_who_asks_decides_in_it() -> None:
+    """[P06] Two agents of one login that runs one turn at a time: it is parked for nothing else, so it is asked."""
+    office = Office("parked")
+    office.ends.append(by_boss("allow"))
+    account = Account("team", FakeClock(), max_running=1)
+    seen: list[tuple[list[str | None], list[str]]] = []
+
+    async def said(_reason: str, _until_ms: int) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    async def boss() -> None:
+        async with account.admission("boss", said):
+            seen.append(([asked.to for asked in office.asked], list(office.reports)))
+
+    with anyio.fail_after(15):
+        async with anyio.create_task_group() as tasks, account.admission("alice", said):
+            tasks.start_soon(boss)
+            await anyio.wait_all_tasks_blocked()
+            assert account.is_queued("boss")
+            assert await desk_in(office, account=account)(TEST) == Permitted(allow=True)
+            assert account.running == 1
+    assert [to for to, _ in seen] == [["manager"]]
+    assert seen[0][1] == ["waiting_permission a1 to manager: Bash npm test"], "before alice went on"
+    assert office.reports[-1] == "working"
+
+
+async def test_a_delegate_that_is_parked_for_another_reason_is_not_asked() -> None:
+    """[P06] At a wall of the account it cannot answer."""
+    office = Office("parked")
+    office.ends.append(ask(answer="allow"))
+    account = Account("team", FakeClock(), max_running=1)
+    assert (await desk_in(office, account=account)(TEST)).allow
+    assert [asked.to for asked in office.asked] == ["operator"]

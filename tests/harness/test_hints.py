@@ -34,6 +34,40 @@ async def test_behind_a_full_context_comes_a_checkpoint_turn(stage: Stage) -> No
     assert stage.box.closes[0].outcome == "context_full"
 
 
+async def test_what_came_from_before_is_forgiven_and_what_fills_a_new_session_counts(stage: Stage) -> None:
+    """[H38] Twice: the session is to become shorter, then it is left. No wait in between, no loop without an end."""
+    with anyio.fail_after(10):
+        async with stage.running():
+            mail = stage.office.put("alice", "read all of it")
+            for _ in range(4):
+                program = await stage.backend.next_program()
+                program.begins()
+                program.ends("context_full", "Prompt is too long")
+            (await stage.backend.next_program()).ends()
+            await stage.handled(mail)
+            other = stage.office.put("alice", "long behind it")
+            again = await stage.backend.next_program()
+            again.begins()
+            again.ends("context_full", "Prompt is too long")
+            (await stage.backend.next_program()).ends()
+            await stage.handled(other)
+    begun = [close.begun for close in stage.box.closes if close.outcome == "context_full"]
+    assert begun == [False, False, True, True, False]
+    assert stage.sleeps == []
+
+
+async def test_a_prompt_that_never_fits_is_not_tried_in_a_hot_loop(stage: Stage) -> None:
+    """Ours: the model never began; behind the two that are forgiven it rests."""
+    with anyio.fail_after(10):
+        async with stage.running():
+            mail = stage.office.put("alice", "hello")
+            for _ in range(4):
+                (await stage.backend.next_program()).ends("context_full", "Prompt is too long")
+            (await stage.backend.next_program()).ends()
+            await stage.handled(mail)
+    assert stage.sleeps == [1.0, 2.0]
+
+
 def test_the_next_harness_knows_of_it(home: Home) -> None:
     """[H38]: the mark lies with what is ours; an agent without notes is told that they are missing."""
     workspace = Workspace(home, "alice")
@@ -42,6 +76,8 @@ def test_the_next_harness_knows_of_it(home: Home) -> None:
     hints = Hints(workspace, 1000)
     (checkpoint,) = hints()
     assert "in turn t7" in checkpoint
+    assert hints.ended("t7", "context_full")
+    assert not Hints(workspace, 1000).ended("t7", "context_full"), "the third in a row"
     assert f"where {workspace.state / 'notes.md'} is missing" in checkpoint
     hints.ended("t8", "completed")
     assert Hints(workspace, 1000)() == []

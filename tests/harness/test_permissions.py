@@ -79,7 +79,7 @@ async def test_it_is_asked_and_waited_for(monkeypatch: pytest.MonkeyPatch) -> No
     questions.refusals.append(Unavailable("the broker starts"))
     questions.answers.extend([None, Unavailable("it stops"), None, ask(answer="allow", answered_by="operator")])
     monkeypatch.setattr("harness.post.anyio.sleep", _at_once)
-    with anyio.fail_after(5):
+    with anyio.fail_after(15):
         assert await desk_at(questions)(LS) == Permitted(allow=True)
     first, second = questions.asked
     assert first == second, "asked again under the same key"
@@ -147,7 +147,7 @@ async def test_with_several_open_the_agent_waits_until_the_last() -> None:
         with first:
             await desk(LS)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(15):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(think)
             await questions.waiting.wait()

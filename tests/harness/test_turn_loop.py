@@ -1,5 +1,7 @@
 """The turn loop: wait → compose → run → record → close, and what happens between turns."""
 
+from dataclasses import replace
+
 import anyio
 import pytest
 
@@ -288,6 +290,31 @@ async def test_a_restarted_loop_goes_on_with_the_turn_that_is_open(stage: Stage)
             (await stage.backend.next_program()).ends()
             await stage.handled(mail)
     assert len(stage.box.closes) == 1
+
+
+async def test_mail_that_does_not_wait_overtakes_a_turn_whose_program_is_not_started_yet(stage: Stage) -> None:
+    """[P03] Issue 4.3: a prompt may take a while, as where a checkout is made; no program is started in vain."""
+    written, go_on = anyio.Event(), anyio.Event()
+
+    async def checkpoint(step: str) -> None:
+        if step == "composed":
+            written.set()
+            await go_on.wait()
+
+    stage.loop = type(stage.loop)(replace(stage.hosted, checkpoint=checkpoint))
+    mail = stage.office.put("alice")
+    with anyio.fail_after(10):
+        async with stage.running():
+            await written.wait()
+            stage.loop.interrupt("m99")
+            go_on.set()
+            (await stage.backend.next_program()).ends()
+            await stage.handled(mail)
+    assert [(close.outcome, close.reason) for close in stage.box.closes] == [
+        ("interrupted", "interrupted: m99 does not wait"),
+        ("completed", ""),
+    ]
+    assert stage.backend.started == 1
 
 
 async def test_the_tool_that_the_model_uses_is_reported(stage: Stage) -> None:

@@ -49,7 +49,7 @@ async def test_recv_without_a_wait_returns_at_once(client: Client, desk: FakeDes
 
 async def test_recv_parks_until_mail_is_there(client: Client, desk: FakeDesk) -> None:
     """Spec: a sender wakes the parked reader. [H02]"""
-    with anyio.fail_after(5):
+    with anyio.fail_after(15):
         async with anyio.create_task_group() as group:
             group.start_soon(put_when_parked, desk)
             text = await call(client, "recv", wait_seconds=120)
@@ -87,7 +87,7 @@ async def test_progress_is_told_while_parked(client: Client, desk: FakeDesk, mon
         if len(told) == 3:
             desk.put(letter(1))
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(15):
         result = await client.call_tool("recv", {"wait_seconds": 60}, progress_callback=on_progress)
     assert framed(text_of(result))
     assert {total for _, total in told} == {60.0}
@@ -96,7 +96,7 @@ async def test_progress_is_told_while_parked(client: Client, desk: FakeDesk, mon
 
 async def test_a_cancelled_recv_leaves_the_desk(client: Client, desk: FakeDesk) -> None:
     """Spec: the wait ends with the call."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(15):
         async with anyio.create_task_group() as group:
             group.start_soon(cancel_when_parked, desk, group.cancel_scope)
             await call(client, "recv", wait_seconds=120)
@@ -127,7 +127,7 @@ async def test_mail_that_comes_together_with_a_cancellation_goes_back(wait: floa
     desk = CancellingDesk()
     desk.put(*(letter(number, "x" * 20_000) for number in (1, 2)))
     call = Call(Place(desk), 1, no_progress)
-    with anyio.fail_after(5), anyio.CancelScope() as desk.scope:
+    with anyio.fail_after(15), anyio.CancelScope() as desk.scope:
         if wait is None:
             await inbox.recv_batch(call, inbox.RecvBatch())
         else:
@@ -148,7 +148,7 @@ async def test_a_closing_place_ends_the_wait_with_an_answer(client: Client, desk
         await desk.parked.wait()
         place.closing.set()
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(15):
         async with anyio.create_task_group() as group:
             group.start_soon(close_when_parked)
             assert await call(client, "recv", wait_seconds=120) == f"({inbox.CLOSING})"

@@ -39,7 +39,7 @@ async def test_lines_are_put_together_from_pieces(pipe: Pipe) -> None:
     """Ours."""
     os.write(pipe.write, b"one\ntw")
     reader = LineReader(pipe.read)
-    with anyio.fail_after(5):
+    with anyio.fail_after(15):
         assert await anext(reader) == "one\n"
         os.write(pipe.write, "o é\n\n".encode())
         assert [await anext(reader), await anext(reader)] == ["two é\n", "\n"]
@@ -50,7 +50,7 @@ async def test_the_end_of_input_ends_the_lines(pipe: Pipe) -> None:
     os.write(pipe.write, b"one\nunfinished")
     os.close(pipe.write)
     pipe.write = -1
-    with anyio.fail_after(5):
+    with anyio.fail_after(15):
         assert await lines_of(pipe.read) == ["one\n"]
 
 
@@ -58,7 +58,7 @@ async def test_a_file_can_be_read_too(tmp_path: Path) -> None:
     """Ours: what cannot be waited for never makes us wait."""
     (tmp_path / "f").write_bytes(b"one\ntwo\n")
     fd = os.open(tmp_path / "f", os.O_RDONLY)
-    with anyio.fail_after(5):
+    with anyio.fail_after(15):
         assert await lines_of(fd) == ["one\n", "two\n"]
     os.close(fd)
 
@@ -67,7 +67,7 @@ async def test_bytes_that_are_no_text_cost_only_their_line(pipe: Pipe) -> None:
     """Ours."""
     os.write(pipe.write, b"\xff\xfe\nok\n")
     reader = LineReader(pipe.read)
-    with anyio.fail_after(5):
+    with anyio.fail_after(15):
         assert [await anext(reader), await anext(reader)] == ["\ufffd\ufffd\n", "ok\n"]
 
 
@@ -75,7 +75,7 @@ async def test_a_line_without_end_ends_the_input(pipe: Pipe, monkeypatch: pytest
     """Ours: memory is bounded."""
     monkeypatch.setattr(pipes, "MAX_LINE_BYTES", 1000)
     os.write(pipe.write, b"x" * 2000)
-    with anyio.fail_after(5):
+    with anyio.fail_after(15):
         assert await lines_of(pipe.read) == []
 
 
@@ -102,7 +102,7 @@ async def test_written_is_said_after_the_last_byte(pipe: Pipe) -> None:
             assert not written or len(got) > 100_000
             got.extend(os.read(pipe.read, 1 << 20))
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(15):
         async with anyio.create_task_group() as group:
             group.start_soon(read_all)
             await LineWriter(pipe.write, note).write(text)

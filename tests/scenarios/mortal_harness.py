@@ -63,7 +63,8 @@ def tend(armed: Path) -> None:
                     os.kill(child, arguments[0])
                 _, status = os.waitpid(child, 0)
                 child = None
-                os.write(1, json.dumps({"event": "ended", "code": os.waitstatus_to_exitcode(status)}).encode() + b"\n")
+                ended = {"event": "ended", "code": os.waitstatus_to_exitcode(status)}
+                os.write(1, b"\n" + json.dumps(ended).encode() + b"\n")  # its own line may have been cut
     finally:
         if child is not None:
             os.kill(child, signal.SIGKILL)

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from subprocess import PIPE
 from typing import Any, Literal
@@ -14,6 +14,7 @@ import anyio
 from anyio.abc import Process
 
 from harness.supervision.reaper import reap
+from tests.fakes.json_lines import lines_in
 from wire.agents import AgentsAdd, AgentsAdded, AgentsList, AgentsListed, AgentSummary
 from wire.client import BrokerClient, new_key
 from wire.fleet import Account, FleetState, FleetStatus
@@ -112,7 +113,9 @@ class Fleet:
     def arm(self, step: str, victim: Literal["harness", "program", "program if-any"]) -> None:
         """Kill -9 of the next harness that comes to this step, or of the program of its agent; see `MORTAL`."""
         (self.home.root.parent / "killed").unlink(missing_ok=True)
-        self.armed.write_text(f"{step} {victim}")
+        draft = self.armed.with_suffix(".new")  # a harness may look at it in this moment
+        draft.write_text(f"{step} {victim}")
+        draft.replace(self.armed)
 
     async def killed(self) -> list[int]:
         """Wait until that has happened; gives the processes. None: no program ran at that step."""
@@ -169,13 +172,15 @@ class Fleet:
 
     async def running(self, agent: str) -> dict[str, Any]:
         """Wait for the agent's program; gives its turn file."""
-        path = await self.file(self.home.agent_harness(agent) / "turn.json")
-        return json.loads(path.read_text())
+        path = self.home.agent_harness(agent) / "turn.json"
+        while True:
+            await self.file(path)
+            with suppress(FileNotFoundError):  # that turn has just ended
+                return json.loads(path.read_text())
 
     def logged(self, program: str, event: str) -> list[dict[str, Any]]:
         """What a program logged under the name of an event."""
-        lines = (self.home.logs / f"{program}.ndjson").read_text().splitlines()
-        return [record for record in map(json.loads, lines) if record["event"] == event]
+        return [record for record in lines_in(self.home.logs / f"{program}.ndjson") if record["event"] == event]
 
     async def transcripts(self, agent: str) -> str:
         """All that the agent's programs wrote, turn by turn."""
@@ -186,14 +191,21 @@ class Fleet:
 
 def is_gone(pid: int) -> bool:
     """Whether nothing of a process group runs any more; that nobody reaped it is not its fault."""
-    try:
-        os.killpg(pid, 0)
-    except ProcessLookupError:
+    if not _has_members(pid):
         return True
     try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
-    except OSError:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except OSError:  # its leader was reaped: in this moment perhaps, and then nobody is left
+        return not _has_members(pid)
+    return state == "Z"
+
+
+def _has_members(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
         return False
+    return True
 
 
 async def _end(process: Process) -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import sys
 import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
@@ -16,13 +15,14 @@ import anyio.to_thread
 import pytest
 
 from harness.scripted.mcp_client import McpClient
-from tests.architecture.tree import ROOT
+from tests.fakes.json_lines import lines_in
 from tests.fakes.person import Person, person, queenpost
+from tests.fakes.processes import fake
 from tests.scenarios.programs import Fleet, fleet_in, is_gone
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
-PROGRAM = [sys.executable, "-I", "-S", str(ROOT / "tests/fakes/claude.py")]
+PROGRAM = fake("claude")
 PATIENCE_S = 30
 
 
@@ -45,8 +45,7 @@ def attached(fleet: Fleet, *words: str, name: str = "alice") -> AbstractAsyncCon
 
 def kept(fleet: Fleet, name: str) -> list[dict[str, Any]]:
     """Give what alice's program noted in her folder."""
-    path = fleet.home.agent_state("alice") / f"{name}.jsonl"
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return lines_in(fleet.home.agent_state("alice") / f"{name}.jsonl")
 
 
 async def turn(fleet: Fleet, body: str) -> str:
@@ -225,6 +224,21 @@ async def test_what_cannot_be_opened_is_refused_and_disturbs_nobody(fleet: Fleet
             assert await operator.sees_the_end() == 1
             await operator.sees(words)
     assert "carl" not in [event["agent"] for event in fleet.logged("harness", "session_wanted")]
+
+
+@pytest.mark.parametrize("name", ["session.lock", "programs/claude-mcp-terminal.json"])
+async def test_a_file_that_cannot_be_written_is_named(fleet: Fleet, name: str) -> None:
+    """Ours: in a sentence, before and after the session is had; the agent goes on."""
+    await turn(fleet, "say hello")
+    path = fleet.home.agent_harness("alice") / name
+    path.unlink(missing_ok=True)
+    path.mkdir()
+    async with attached(fleet) as operator:
+        assert await operator.sees_the_end() == 1
+        await operator.sees("the session of alice cannot be opened")
+        assert "Traceback" not in operator.screen
+    path.rmdir()
+    assert "hello again" in await turn(fleet, "say hello again")
 
 
 async def test_a_session_is_opened_once(fleet: Fleet) -> None:

@@ -26,6 +26,8 @@ from tests.mcp_tools.reading import framed, text_of
 from wire.asks import AsksAnswer, AsksAnswered
 from wire.client import new_key
 
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+
 HOOK = {"session_id": "s1", "transcript_path": "/x.jsonl", "cwd": "/w", "permission_mode": "default"}
 
 MORTAL = """
@@ -118,7 +120,7 @@ async def mortal_client(session: Session, era: Era) -> AsyncGenerator[Process]:
 async def test_a_turn_of_a_session_from_its_start_to_its_end(session: Session, era: Era) -> None:
     """[P01] [P02] Spec: mail is announced at the start and in the middle; only the finished turn makes it handled."""
     first = await session.send("work")
-    with anyio.fail_after(18):
+    with anyio.fail_after(50):
         said = await session.hook("SessionStart", source="startup")
         assert said["hookSpecificOutput"]["additionalContext"].endswith("1 message waits; call recv.")
         async with session.client(era) as client:
@@ -143,7 +145,7 @@ async def test_a_turn_of_a_session_from_its_start_to_its_end(session: Session, e
 async def test_a_session_that_is_closed_in_the_middle_loses_nothing(session: Session, era: Era, end: str) -> None:
     """[H21] [P01] Spec: no Stop hook ran, so the mail comes again, marked, in the next session."""
     message = await session.send("work")
-    with anyio.fail_after(18):
+    with anyio.fail_after(50):
         if end == "EOF":
             async with session.client(era) as client:
                 assert framed(text_of(await client.call_tool("recv", {})))
@@ -164,7 +166,7 @@ async def test_a_session_that_is_closed_in_the_middle_loses_nothing(session: Ses
 async def test_the_end_of_a_turn_in_another_window_settles_nothing(session: Session) -> None:
     """Ours: that window runs the same hooks, but another process has the mail."""
     message = await session.send("work")
-    with anyio.fail_after(18):
+    with anyio.fail_after(50):
         async with mortal_client(session, "auto") as client:
             assert await session.hook("Stop", stop_hook_active=False) is None
             assert await session.fleet.state(message) == "in_turn"
@@ -176,7 +178,7 @@ async def test_an_ask_is_answered_and_its_mail_is_handled(session: Session, era:
     """[P07] [H08] Spec: the answer settles the question's mail; the operator's answer comes as mail."""
     peer = await session.fleet.add("bob")
     other = StdioServerParameters(command=sys.executable, args=session.fleet.command(peer)[1:])
-    with anyio.fail_after(18):
+    with anyio.fail_after(50):
         async with session.client(era) as client, Client(other) as asker:
             await asker.call_tool("ask", {"question": "which branch?", "to": session.agent})
             said = await session.hook("PostToolUse", tool_name="Bash")
@@ -190,7 +192,7 @@ async def test_an_ask_is_answered_and_its_mail_is_handled(session: Session, era:
 
 async def test_the_operators_answer_comes_to_the_session(session: Session, era: Era) -> None:
     """[P07] Spec: asked, not waited for; the hook says when it is there."""
-    with anyio.fail_after(18):
+    with anyio.fail_after(50):
         async with session.client(era) as client:
             asked = text_of(await client.call_tool("ask", {"question": "ship it?"}))
             assert await session.hook("Stop", stop_hook_active=False) is None

@@ -1,6 +1,5 @@
 """kill -9 of the harness and of the agent's program at each step of the loop; the store itself is asked what became."""
 
-import json
 from collections.abc import AsyncGenerator, Iterable
 from typing import Literal, get_args
 
@@ -8,6 +7,7 @@ import anyio
 import pytest
 
 from harness.checkpoints import STEPS
+from tests.fakes.json_lines import lines_in
 from tests.scenarios.forks import Forks, forks
 from tests.scenarios.programs import Fleet, fleet_in, is_gone
 from tests.scenarios.truth import Store, told
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
 Victim = Literal["harness", "program"]
 
 OFTEN = 20
-PATIENT = 15
+PATIENT = 50
 
 KEEPS_A_DIARY = """
 import json, time
@@ -134,8 +134,8 @@ def check_story(story: DeliveryStory, victim: Victim, step: str) -> None:
 
 def check_prompt(fleet: Fleet, agent: str, message: str, *, had_sent: bool) -> None:
     """The prompt under which it was handled says its attempt, and all that the store knows to be sent."""
-    lines = (fleet.home.agent_state(agent) / "prompts").read_text(encoding="utf-8").splitlines()
-    prompt = next(words for words in map(json.loads, reversed(lines)) if f' id="{message}"' in words)
+    prompts = lines_in(fleet.home.agent_state(agent) / "prompts")
+    prompt = next(words for words in reversed(prompts) if f' id="{message}"' in words)
     attempt, sent = told(prompt, message)
     already = Store(fleet.home.database).already_sent(message, agent)
     assert sent == already
@@ -145,5 +145,4 @@ def check_prompt(fleet: Fleet, agent: str, message: str, *, had_sent: bool) -> N
 
 def finished(fleet: Fleet, agent: str) -> set[str]:
     """Give the mail with which the program itself came to its end."""
-    lines = (fleet.home.agent_state(agent) / "finished").read_text(encoding="utf-8").splitlines()
-    return {message for line in lines for message in json.loads(line)}
+    return {message for line in lines_in(fleet.home.agent_state(agent) / "finished") for message in line}

@@ -82,7 +82,7 @@ print(prompt, flush=True)
 first = not (state / 'first').exists()
 (state / 'first').touch()
 while first: time.sleep(1)"""
-    await add(fleet, "endless", code, silence_s=1)
+    await add(fleet, "endless", code, silence_s=4)  # longer than a busy machine needs to start it
     with anyio.fail_after(PATIENT):
         message = await fleet.send("endless", "hello")
         story = await fleet.handled(message)

@@ -9,7 +9,9 @@ import pytest
 from tests.scenarios.programs import Fleet, fleet_in, is_gone
 from wire.statistics import AgentsCounted, AgentsStats
 
-PATIENT = 18
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+
+PATIENT = 50
 """Seconds that a scenario may take."""
 
 GROWS = """
@@ -120,6 +122,6 @@ async def test_stopping_does_not_wait_for_it(fleet: Fleet) -> None:
         await harness.becomes_ready()
         await fleet.handled(await fleet.send("scribe", "write"))
         await fleet.file(fleet.home.agent_state("scribe") / "session")
-        with anyio.fail_after(5):
+        with anyio.fail_after(10):
             assert await harness.stop() == 0
         assert not (fleet.home.agent_harness("scribe") / "notes" / "turn.json").exists()

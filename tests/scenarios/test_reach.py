@@ -19,7 +19,9 @@ from wire.agents import AgentsRotate, AgentsTokenPath
 from wire.client import BrokerClient, new_key
 from wire.private_files import read_secret
 
-PATIENT = 18
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+
+PATIENT = 50
 
 WAITS_FOR_GO = """
 import time

@@ -10,7 +10,9 @@ import pytest
 from tests.scenarios.programs import Fleet, fleet_in
 from wire.layout import LAYOUT
 
-PATIENT = 18
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+
+PATIENT = 50
 """Seconds that a scenario may take."""
 
 WAITS = """

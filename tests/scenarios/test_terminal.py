@@ -1,28 +1,27 @@
 """An agent at a terminal, with the real broker and harness: mail is typed, its tools are ours, questions are asked."""
 
-import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import anyio
 import pytest
 
-from tests.architecture.tree import ROOT
+from tests.fakes.processes import fake
 from tests.harness.backends.pty.conftest import BOX
 from tests.scenarios.programs import Fleet, fleet_in, is_gone
 from wire.asks import AsksAnswer, AsksAnswered, AsksList, AsksListed
 from wire.client import new_key
 
-PATIENT = 18
-PROGRAM = ROOT / "tests" / "fakes" / "terminal.py"
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+
+PATIENT = 50
 
 
 @pytest.fixture
 async def fleet(tmp_path: Path) -> AsyncGenerator[Fleet]:
     """A broker, and alice at her terminal."""
     async with fleet_in(tmp_path) as fleet:
-        command = [sys.executable, "-I", "-S", str(PROGRAM)]
-        await fleet.add("alice", backend="pty", command=command, pty={**BOX, "attach_s": 0.0})
+        await fleet.add("alice", backend="pty", command=fake("terminal"), pty={**BOX, "attach_s": 0.0})
         yield fleet
 
 

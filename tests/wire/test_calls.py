@@ -47,7 +47,7 @@ class Line:
 @asynccontextmanager
 async def running(count: int, call: Callable[[], Any]) -> AsyncGenerator[TaskGroup]:
     """Have calls under way until they are answered."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(15):
         async with anyio.create_task_group() as tasks:
             for _ in range(count):
                 tasks.start_soon(call)
@@ -63,7 +63,7 @@ async def test_answers_find_their_calls_in_any_order() -> None:
         sent = await line.calls.exchange(InboxSend(to=to, body="x", key=to), InboxSent)
         got[to] = sent.id
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(15):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(send, "alice")
             tasks.start_soon(send, "bob")
@@ -76,7 +76,7 @@ async def test_answers_find_their_calls_in_any_order() -> None:
 async def test_a_refusal_is_raised_with_its_details() -> None:
     """DESIGN 4: one tree of errors on both sides of the link."""
     line = Line()
-    with anyio.fail_after(5):
+    with anyio.fail_after(15):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_answer, line, Reply(1, None, Conflict("taken", holder="other")))
             with pytest.raises(Conflict, match="taken") as caught:
@@ -88,7 +88,7 @@ async def test_a_refusal_is_raised_with_its_details() -> None:
 async def test_an_answer_of_the_wrong_form_is_internal(result: Any) -> None:
     """Ours: the caller gets an error of the one tree, not one of pydantic's."""
     line = Line()
-    with anyio.fail_after(5):
+    with anyio.fail_after(15):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_answer, line, Reply(1, result))
             with pytest.raises(Internal, match="FleetPong"):

@@ -70,7 +70,7 @@ def always(answer: Result | QueenpostError) -> Callable[[Frame], Result | Queenp
 async def test_the_client_is_entered_once_it_is_welcomed(path: Path) -> None:
     """[H01] DESIGN 4: hello with protocol, token and kind; the principal comes back."""
     async with FakeBroker(path) as broker:
-        with anyio.fail_after(5):
+        with anyio.fail_after(15):
             async with client_of(path) as client:
                 assert client.welcome == WELCOME
         assert broker.hellos == [
@@ -93,7 +93,7 @@ async def test_a_wrong_token_is_denied(path: Path) -> None:
     """DESIGN 4: the refusal of the broker comes as it is, not in a group."""
     async with FakeBroker(path) as broker:
         broker.greeting = Denied("no principal has this token")
-        with pytest.raises(Denied, match="no principal"), anyio.fail_after(5):
+        with pytest.raises(Denied, match="no principal"), anyio.fail_after(15):
             async with client_of(path):
                 pass
 
@@ -101,7 +101,7 @@ async def test_a_wrong_token_is_denied(path: Path) -> None:
 async def test_a_token_that_cannot_be_one_is_not_sent_and_not_shown(path: Path) -> None:
     """Ours: the wrong file was named; its content stays out of messages."""
     async with FakeBroker(path) as broker:
-        with pytest.raises(Invalid, match="token") as caught, anyio.fail_after(5):
+        with pytest.raises(Invalid, match="token") as caught, anyio.fail_after(15):
             async with BrokerClient(path, lambda: "hush" * 100, "test"):
                 pass
         assert "hush" not in str(caught.value)
@@ -124,7 +124,7 @@ async def test_whoever_does_not_welcome_is_told_apart(
     """Ours: each says what to do about it."""
     async with FakeBroker(path) as broker:
         broker.greeting = greeting  # pyright: ignore[reportAttributeAccessIssue]  # pytest's tables are untyped
-        with pytest.raises(error, match=words), anyio.fail_after(5):
+        with pytest.raises(error, match=words), anyio.fail_after(15):
             async with client_of(path):
                 pass
 
@@ -133,7 +133,7 @@ async def test_an_error_of_the_block_comes_out_as_it_is(path: Path) -> None:
     """Ours: the task group inside is nobody's business."""
     async with FakeBroker(path) as broker:
         broker.answers["fleet.ping"] = always(Denied("not you"))
-        with pytest.raises(Denied, match="not you"), anyio.fail_after(5):
+        with pytest.raises(Denied, match="not you"), anyio.fail_after(15):
             async with client_of(path) as client:
                 await client.call(FleetPing(), FleetPong)
 
@@ -151,7 +151,7 @@ async def test_a_call_gives_the_typed_result(path: Path) -> None:
     """DESIGN 4: request, reply."""
     async with FakeBroker(path) as broker:
         broker.answers["inbox.send"] = sent
-        with anyio.fail_after(5):
+        with anyio.fail_after(15):
             async with client_of(path) as client:
                 result = await client.call(InboxSend(to="bob", body="hi", key="k1"), InboxSent, as_="alice")
         assert result.to == "bob"
@@ -162,7 +162,7 @@ async def test_a_call_gives_the_typed_result(path: Path) -> None:
 async def test_silence_ends_in_unavailable_and_the_call_is_withdrawn(path: Path) -> None:
     """Ours: a deadline on every call; a retry with the same key is safe."""
     async with FakeBroker(path) as broker:
-        with anyio.fail_after(5):
+        with anyio.fail_after(15):
             async with client_of(path) as client:
                 with pytest.raises(Unavailable, match=r"did not answer fleet\.ping"):
                     await client.call(FleetPing(), FleetPong, timeout_s=0.01)
@@ -188,7 +188,7 @@ async def test_a_late_answer_reaches_the_one_who_gave_up(path: Path) -> None:
         came.set()
 
     async with FakeBroker(path) as broker:
-        with anyio.fail_after(5):
+        with anyio.fail_after(15):
             async with client_of(path) as client:
                 with anyio.move_on_after(0.01):
                     await client.call(TurnsTake(wait_s=60), TurnsTaken, on_late=keep)
@@ -203,7 +203,7 @@ async def test_what_cannot_be_understood_is_passed_over(path: Path) -> None:
     """DESIGN 4: a client outlives a newer broker."""
     async with FakeBroker(path) as broker:
         broker.answers["fleet.ping"] = always(PONG)
-        with anyio.fail_after(5):
+        with anyio.fail_after(15):
             async with client_of(path) as client:
                 await broker.send(b'{"event":"brand_new","data":{}}\nnonsense\n{"id":[],"ok":true,"result":{}}\n')
                 assert await client.call(FleetPing(), FleetPong) == PONG
@@ -212,7 +212,7 @@ async def test_what_cannot_be_understood_is_passed_over(path: Path) -> None:
 async def test_leaving_ends_what_is_in_flight(path: Path) -> None:
     """Ours: structured; nobody waits for a client that was left."""
     async with FakeBroker(path) as broker:
-        with anyio.fail_after(5):
+        with anyio.fail_after(15):
             async with anyio.create_task_group() as tasks, client_of(path) as client:
                 tasks.start_soon(_closed, client)
                 await broker.next("turns.open")
@@ -229,7 +229,7 @@ async def _closed(client: BrokerClient) -> None:
 async def test_a_call_in_flight_is_repeated_with_its_key(path: Path) -> None:
     """DESIGN 4: retries are safe; the caller does not notice that the link was lost."""
     async with FakeBroker(path) as broker:
-        with anyio.fail_after(5):
+        with anyio.fail_after(15):
             async with client_of(path) as client, anyio.create_task_group() as tasks:
                 tasks.start_soon(_send, client)
                 first = await broker.next()
@@ -248,7 +248,7 @@ async def _send(client: BrokerClient) -> None:
 async def test_a_parked_call_parks_for_what_is_left(path: Path) -> None:
     """[H02] Ours: a lost link does not make a recv wait longer than it was asked to."""
     async with FakeBroker(path) as broker:
-        with anyio.fail_after(5):
+        with anyio.fail_after(15):
             async with client_of(path) as client, anyio.create_task_group() as tasks:
                 tasks.start_soon(client.call, TurnsTake(wait_s=60), TurnsTaken)
                 first = await broker.next()
@@ -270,7 +270,7 @@ async def test_a_new_link_is_announced_before_anything_else_is_sent(path: Path) 
 
     async with FakeBroker(path) as broker:
         broker.answers["agents.attach"] = always(ATTACHED)
-        with anyio.fail_after(5):
+        with anyio.fail_after(15):
             async with client_of(path, on_link=attach) as client, anyio.create_task_group() as tasks:
                 for number in range(3):
                     tasks.start_soon(client.call, TurnsTake(max=number + 1), TurnsTaken)
@@ -295,7 +295,7 @@ async def test_a_link_that_is_lost_while_it_is_announced_is_made_again(path: Pat
 
         broker.answers["agents.attach"] = always(ATTACHED)
         broker.answers["fleet.ping"] = always(PONG)
-        with anyio.fail_after(5):
+        with anyio.fail_after(15):
             async with client_of(path, on_link=attach) as client:
                 await broker.drop()
                 assert await client.call(FleetPing(), FleetPong) == PONG
@@ -317,7 +317,7 @@ async def test_an_announcement_that_fails_for_good_ends_the_client(path: Path) -
 
     async with FakeBroker(path) as broker:
         broker.answers["agents.attach"] = always(ATTACHED)
-        with pytest.raises(Conflict, match="another instance"), anyio.fail_after(5):
+        with pytest.raises(Conflict, match="another instance"), anyio.fail_after(15):
             await live(broker)
 
 
@@ -331,7 +331,7 @@ async def test_a_token_that_became_void_ends_the_client(path: Path) -> None:
             await anyio.sleep_forever()
 
     async with FakeBroker(path) as broker:
-        with pytest.raises(Denied, match="removed"), anyio.fail_after(5):
+        with pytest.raises(Denied, match="removed"), anyio.fail_after(15):
             await live(broker)
 
 
@@ -340,7 +340,7 @@ async def test_a_broker_that_is_not_well_is_tried_again(path: Path, passing: Que
     """DESIGN 4: reconnect with full jitter until it is back."""
     async with FakeBroker(path) as broker:
         broker.answers["fleet.ping"] = always(PONG)
-        with anyio.fail_after(5):
+        with anyio.fail_after(15):
             async with client_of(path) as client:
                 broker.greeting = passing
                 await broker.drop()
@@ -353,7 +353,7 @@ async def test_a_broker_that_is_not_well_is_tried_again(path: Path, passing: Que
 async def test_a_call_waits_for_a_broker_that_is_gone_until_its_deadline(path: Path) -> None:
     """DESIGN 4: until its deadline, then `unavailable`."""
     async with FakeBroker(path) as broker:
-        with anyio.fail_after(5):
+        with anyio.fail_after(15):
             async with client_of(path) as client:
                 await broker.stop()
                 with pytest.raises(Unavailable, match="did not answer"):
@@ -368,7 +368,7 @@ async def test_without_reconnect_a_lost_link_is_the_end(path: Path) -> None:
         told.append(link is not None)
 
     async with FakeBroker(path) as broker:
-        with anyio.fail_after(5):
+        with anyio.fail_after(15):
             async with client_of(path, reconnect=False, on_link=note) as client:
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(_lost, client)
@@ -388,7 +388,7 @@ async def test_a_frame_over_the_bound_costs_the_link_and_no_more(path: Path) -> 
     """DESIGN 4: frames are bounded in both directions."""
     async with FakeBroker(path) as broker:
         broker.answers["fleet.ping"] = always(PONG)
-        with anyio.fail_after(5):
+        with anyio.fail_after(15):
             async with client_of(path) as client:
                 await broker.send(b"x" * (MAX_FRAME_BYTES + 1))
                 while len(broker.hellos) < 2:
@@ -404,7 +404,7 @@ async def test_pushes_arrive_and_a_new_link_brings_a_gap(path: Path) -> None:
     mail = Push(event="mail_waiting", agent="alice")
     async with FakeBroker(path) as broker:
         client = client_of(path)
-        with client.pushes() as pushes, anyio.fail_after(5):
+        with client.pushes() as pushes, anyio.fail_after(15):
             async with client:
                 await broker.push(mail)
                 assert await pushes.receive() == mail

@@ -50,7 +50,7 @@ async def connected(ear: Ear) -> AsyncGenerator[tuple[Transport, socket.socket]]
     near, far = socket.socketpair()
     near.setblocking(False)
     far.setblocking(False)
-    with far, anyio.fail_after(5):
+    with far, anyio.fail_after(15):
         transport = await adopt(near, ear)
         try:
             yield transport, far

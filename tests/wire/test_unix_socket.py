@@ -44,7 +44,7 @@ async def said(path: Path, line: bytes) -> bytes:
     ear = Ear()
     transport = await connect_unix(path, ear)
     transport.write(line + b"\n")
-    with anyio.fail_after(5):
+    with anyio.fail_after(15):
         await ear.heard.wait()
         transport.close()
         await ear.closed.wait()
@@ -69,7 +69,7 @@ async def test_an_accepted_connection_may_send_no_more_than_a_hello(path: Path) 
     async with await listen_unix(path, echo):
         transport = await connect_unix(path, ear)
         transport.write(b"x" * 4097)
-        with anyio.fail_after(5):
+        with anyio.fail_after(15):
             await ear.closed.wait()
     assert ear.lines == []
 
@@ -106,7 +106,7 @@ async def test_closing_takes_the_socket_away(path: Path) -> None:
     listener.close()
     assert not path.exists()
     transport.write(b"still here\n")
-    with anyio.fail_after(5):
+    with anyio.fail_after(15):
         await ear.heard.wait()
         transport.close()
         await ear.closed.wait()
@@ -163,7 +163,7 @@ async def test_a_full_backlog_is_waited_for(path: Path) -> None:
         busy.listen(0)
         first.connect(str(path))
         ear = Ear()
-        with anyio.fail_after(5):
+        with anyio.fail_after(15):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_accept_after, waited, busy)
                 transport = await connect_unix(path, ear, rng=Dice())

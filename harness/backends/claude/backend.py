@@ -13,6 +13,7 @@ from harness.backends.claude.asking import Prompts, answer_of, refusal, reply
 from harness.backends.claude.memory import Memory
 from harness.backends.claude.turn import ClaudeTurn
 from harness.backends.command import judge as judge_exit
+from harness.backends.overflow import Overflow
 from harness.backends.process import Launch
 from harness.backends.protocol import Ended, NotStartedError, Output, Permitted, Probe, RunningTurn, TurnRequest
 from harness.backends.resident import Listener, Program, Resident
@@ -37,6 +38,7 @@ class ClaudeBackend(Listener):
         """A session goes on, and nothing was forgotten of it since its model was told who it is."""
         self._resident = Resident(self, seat.place)
         self._memory = Memory(seat)
+        self._overflow = Overflow(self._memory)
         self._turn: ClaudeTurn | None = None
         self._prompts: Prompts | None = None
         self._resumed = False
@@ -44,8 +46,6 @@ class ClaudeBackend(Listener):
         """Why the program could not be run when it was looked at last."""
         self._shrunk = False
         """The history became a summary in this turn."""
-        self._full = False
-        """The history was too long in this turn, and could not become shorter."""
         self._introduced = False
         """This process has said what it is."""
         self._words = b""
@@ -78,9 +78,9 @@ class ClaudeBackend(Listener):
         program = self._resident.program or await self._start()
         turn = self._turn = ClaudeTurn(program.child.pid, program.say, self._memory.cost_of)
         self._prompts = Prompts(self._resident.tasks, program.say, request.permit, self._memory)
-        self._shrunk = self._full = False
+        self._shrunk = False
         try:
-            if not turn.begin(request.prompt or ""):
+            if not self._begin(turn, request.prompt or ""):
                 await turn.end(Ended("crashed", "it reads no more"))
             yield turn
         finally:
@@ -88,11 +88,17 @@ class ClaudeBackend(Listener):
             self._turn = self._prompts = None
             turn.close()
             self.remembers = turn.clean and not self._shrunk
-            if self._full:
-                self._memory.forget()
+            self._overflow.ended(turn.outcome)
             if not turn.clean or not self.seat.settings.warm:
                 with anyio.CancelScope(shield=True):
                     await self._resident.end()
+
+    def _begin(self, turn: ClaudeTurn, prompt: str) -> bool:
+        """Put the prompt, behind its compaction where the history is too long; False where the program is gone."""
+        if not self._overflow.is_due:
+            return turn.begin(prompt)
+        self._overflow.ask()
+        return turn.compact(prompt)
 
     async def _start(self) -> Program:
         """Start the process, with the session of the time before where there is one."""
@@ -102,6 +108,7 @@ class ClaudeBackend(Listener):
         launch.find(self.seat, environment)
         launch.refuse_bypass(self.seat, environment)
         self._memory.recall()
+        self._overflow.recall()
         self._resumed, self._introduced, self._words = self._memory.kept, False, b""
         servers = launch.write_servers(self.seat)
         argv = launch.argv_of(self.seat, self._memory.id, servers, resume=self._resumed)
@@ -184,6 +191,14 @@ class ClaudeBackend(Listener):
         if self._resumed and outcomes.lost_session(outcomes.words_of(message)):
             return  # the exit follows, and says it
         self._memory.keep(str(message.get("session_id") or ""))
-        self._full = not outcomes.is_completed(message) and outcomes.outcome_of(message) == "context_full"
-        if self._turn is not None:
+        if self._turn is None:
+            return
+        if not self._overflow.asking:
             await self._turn.line(message)
+        elif self._shrunk:
+            self._overflow.shortened()
+            self._shrunk = False  # the prompt was written for a model that knows nothing
+            if not self._turn.go_on():
+                await self._turn.end(Ended("crashed", "it reads no more"))
+        else:
+            await self._turn.end(self._overflow.failed(outcomes.judge_compaction(message)))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from harness.backends import session_file
 from harness.backends.seat import Seat
-from harness.backends.session_file import Session
+from harness.backends.session_file import Overflowing, Session
 
 BACKEND = "claude"
 
@@ -42,8 +42,12 @@ class Memory:
         self._session, self.kept = self._new(), False
 
     def cost_of(self, total_usd: float) -> float:
-        """Give what came on top since the last turn: the program adds up over the session."""
-        cost = max(total_usd - self._session.spent_usd, 0.0)
+        """Give what came on top since the last turn: the program adds up over the session.
+
+        A sum that begins anew is taken as it is: some versions lose it with their process.
+        """
+        spent = self._session.spent_usd
+        cost = total_usd - spent if total_usd >= spent else total_usd
         self._session = replace(self._session, spent_usd=total_usd)
         self._write()
         return cost
@@ -57,6 +61,17 @@ class Memory:
         allowed = (*self._session.allowed, *(rule for rule in rules if rule not in self._session.allowed))
         if allowed != self._session.allowed:
             self._session = replace(self._session, allowed=allowed)
+            self._write()
+
+    @property
+    def overflow(self) -> Overflowing:
+        """See `harness.backends.overflow.Remembering`."""
+        return self._session.overflow
+
+    def note(self, overflow: Overflowing) -> None:
+        """See `harness.backends.overflow.Remembering`."""
+        if overflow != self._session.overflow:
+            self._session = replace(self._session, overflow=overflow)
             self._write()
 
     def _new(self) -> Session:

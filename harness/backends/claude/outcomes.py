@@ -1,5 +1,6 @@
 """What the words of Claude Code's `result` mean for a turn. Golden examples of each lie in tests/golden/claude."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,6 +50,7 @@ BY_TERMINAL: dict[str, Outcome] = {
 }
 DIAGNOSTIC = "[ede_diagnostic]"
 """Begins words that its makers alone can read."""
+_STATUS = re.compile(r"API Error:(?: Request rejected)? \(?(\d{3})\b")
 NO_SESSION = "no conversation found"
 
 
@@ -57,6 +59,15 @@ def judge(result: Mapping[str, Any], usage: Usage | None) -> Ended:
     if is_completed(result):
         return Ended("completed", usage=usage)
     return Ended(outcome_of(result), words_of(result)[:REASON_CHARACTERS], usage)
+
+
+def judge_compaction(result: Mapping[str, Any]) -> Ended:
+    """Say why a `/compact` made nothing shorter: its `result` is no error, and a status stands in its words only."""
+    words, outcome = words_of(result), outcome_of(result)
+    if outcome == "crashed":
+        status = _STATUS.search(words)
+        outcome = BY_STATUS.get(int(status[1]), "context_full") if status else "context_full"
+    return Ended(outcome, words[:REASON_CHARACTERS])
 
 
 def is_completed(result: Mapping[str, Any]) -> bool:

@@ -10,9 +10,11 @@ import anyio
 from harness.backends.claude import outcomes
 from harness.backends.claude.shapes import is_answer, object_of, reset_of, tools_of, whole
 from harness.backends.protocol import Began, Ended, Event, Output, ToolUse
-from wire.turns import Usage
+from wire.turns import Outcome, Usage
 
 QUEUED_EVENTS = 64
+COMPACT = "/compact"
+"""A command of its own: it is not echoed as our lines are, and its `result` is no error where it did nothing."""
 
 Say = Callable[[dict[str, Any]], bool]
 """Has a line written to the program; False where it reads no more."""
@@ -25,10 +27,12 @@ class ClaudeTurn:
         self.pid = pid
         self.over = False
         """It has ended; what comes now belongs to no turn."""
-        self.clean = False
-        """It was completed, and the program holds nothing of it any more: it can take the next turn."""
+        self.outcome: Outcome | None = None
+        """How it ended, if it did."""
         self._say = say
         self._cost_of = cost_of
+        self._waiting: str | None = None
+        """The prompt, while the program makes its history shorter before."""
         self._began = False
         self._tools = 0
         self._tokens = [0, 0]
@@ -39,11 +43,27 @@ class ClaudeTurn:
         """Lines that the program has not taken up yet."""
         self._send, self._receive = anyio.create_memory_object_stream[Event](QUEUED_EVENTS)
 
+    @property
+    def clean(self) -> bool:
+        """It was completed, and the program holds nothing of it any more: it can take the next turn."""
+        return self.outcome == "completed"
+
     # --- what the harness does ----------------------------------------------------------------------
 
     def begin(self, prompt: str) -> bool:
         """Put the prompt; False where the program is gone."""
         return self._user(prompt)
+
+    def compact(self, prompt: str) -> bool:
+        """Have the history made shorter, and keep the prompt until `go_on`; False where the program is gone."""
+        self._waiting = prompt
+        message = {"role": "user", "content": COMPACT}
+        return self._say({"type": "user", "message": message, "parent_tool_use_id": None, "uuid": str(uuid.uuid4())})
+
+    def go_on(self) -> bool:
+        """Put the prompt that has waited; False where the program is gone."""
+        prompt, self._waiting = self._waiting or "", None
+        return self.begin(prompt)
 
     async def events(self) -> AsyncIterator[Event]:
         """See `RunningTurn`."""
@@ -52,7 +72,7 @@ class ClaudeTurn:
 
     async def nudge(self, text: str) -> bool:
         """Put a line into the running turn: the model reads it with the result of its next tool."""
-        return not self.over and self._user(text)
+        return not self.over and self._waiting is None and self._user(text)
 
     async def interrupt(self) -> None:
         """Ask for an end; the `result` that follows is the end."""
@@ -95,8 +115,9 @@ class ClaudeTurn:
         """Say how it ended; the first word counts."""
         if not self.over:
             self.over = True
-            self.clean = ended.outcome == "completed"
-            await self._tell(ended)
+            self.outcome = ended.outcome
+            limited = ended.outcome == "rate_limited"
+            await self._tell(replace(ended, until_ms=self._until_ms) if limited else ended)
             self._send.close()
 
     async def _assistant(self, message: dict[str, Any]) -> None:
@@ -113,9 +134,7 @@ class ClaudeTurn:
         queued = message.get("queued_turn_count")
         if outcomes.is_completed(message) and (self._unheard or (isinstance(queued, int) and queued > 0)):
             return
-        ended = outcomes.judge(message, self._usage(message))
-        limited = ended.outcome == "rate_limited"
-        await self.end(replace(ended, until_ms=self._until_ms) if limited else ended)
+        await self.end(outcomes.judge(message, self._usage(message)))
 
     def _count(self, usage: dict[str, Any]) -> None:
         read = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")

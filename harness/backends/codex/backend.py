@@ -13,10 +13,11 @@ from harness.backends.codex.calls import Calls, GoneError, reply
 from harness.backends.codex.greeting import greet
 from harness.backends.codex.memory import Memory
 from harness.backends.codex.probing import probe
-from harness.backends.codex.shapes import is_alive, object_of, text_of
+from harness.backends.codex.shapes import COMPACTION, is_alive, object_of, text_of
 from harness.backends.codex.turn import CodexTurn
 from harness.backends.codex.words import LastWords
 from harness.backends.command import judge as judge_exit
+from harness.backends.overflow import Overflow
 from harness.backends.process import Launch
 from harness.backends.protocol import Ended, NotStartedError, Output, Probe, RunningTurn, TurnRequest
 from harness.backends.resident import Listener, Program, Resident
@@ -37,6 +38,7 @@ class CodexBackend(Listener):
         """A thread goes on, and nothing was forgotten of it since its model was told who it is."""
         self._resident = Resident(self, seat.place)
         self._memory = Memory(seat)
+        self._overflow = Overflow(self._memory)
         self._calls = Calls(_unsaid)
         self._turn: CodexTurn | None = None
         self._prompts: Prompts | None = None
@@ -69,14 +71,18 @@ class CodexBackend(Listener):
         self._shrunk = False
         self._items.clear()
         try:
-            if (problem := await turn.begin(request.prompt or "")) is not None:
-                await turn.end(Ended("crashed", problem))
+            if self._overflow.is_due:
+                self._overflow.ask()
+                await turn.compact(request.prompt or "")
+            else:
+                await turn.begin(request.prompt or "")
             yield turn
         finally:
             self._prompts.close()
             self._turn = self._prompts = None
             turn.close()
             self.remembers = turn.completed and not self._shrunk
+            self._overflow.ended(turn.outcome)
             if not turn.completed or not self.seat.settings.warm:
                 with anyio.CancelScope(shield=True):
                     await self._resident.end()
@@ -89,6 +95,7 @@ class CodexBackend(Listener):
         launch.find(self.seat, environment)
         key = launch.key_of(self.seat, environment)
         self._memory.recall()
+        self._overflow.recall()
         self._words.clear()
         known = self._memory.id if self.remembers else None
         argv = launch.argv_of(self.seat, environment)
@@ -163,6 +170,8 @@ class CodexBackend(Listener):
                 await self._item(method, object_of(params.get("item")))
             case "thread/tokenUsage/updated":
                 self._memory.count(object_of(params.get("tokenUsage")).get("total"))
+            case "turn/started" if self._turn is not None:
+                self._turn.started(text_of(object_of(params.get("turn")).get("id")))
             case "serverRequest/resolved" if self._prompts is not None:
                 self._prompts.withdraw(params.get("requestId"))
             case "turn/completed":
@@ -171,7 +180,7 @@ class CodexBackend(Listener):
                 pass
 
     async def _item(self, method: str, item: dict[str, Any]) -> None:
-        if item.get("type") == "contextCompaction":
+        if item.get("type") == COMPACTION:
             self._shrunk = True
         if method == "item/completed":
             self._items.pop(text_of(item.get("id")), None)
@@ -183,10 +192,13 @@ class CodexBackend(Listener):
         if self._turn is None or self._memory.id is None:
             return
         self._calls.tell("thread/backgroundTerminals/clean", threadId=self._memory.id)  # no command outlives its turn
+        if self._overflow.asking and turn.get("status") == "completed":
+            self._overflow.shortened()
+            self._shrunk = False  # the prompt was written for a model that knows nothing
+            self._resident.tasks.start_soon(self._turn.go_on)  # it waits for an answer, which is heard here
+            return
         ended = outcomes.judge(turn, self._memory.usage(self._turn.tools), self._limits)
-        if ended.outcome == "context_full":
-            self._memory.forget()
-        await self._turn.end(ended)
+        await self._turn.end(self._overflow.failed(ended) if self._overflow.asking else ended)
 
     # --- what the process asks ----------------------------------------------------------------------
 

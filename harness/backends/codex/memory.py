@@ -7,7 +7,7 @@ from harness.backends import session_file
 from harness.backends.codex.rules import Use, hold
 from harness.backends.codex.shapes import object_of, whole
 from harness.backends.seat import Seat
-from harness.backends.session_file import Session
+from harness.backends.session_file import Overflowing, Session
 from wire.turns import Usage, by_tool
 
 BACKEND = "codex"
@@ -71,6 +71,17 @@ class Memory:
         allowed = (*self._session.allowed, *(rule for rule in rules if rule not in self._session.allowed))
         if allowed != self._session.allowed:
             self._session = replace(self._session, allowed=allowed)
+            self._write()
+
+    @property
+    def overflow(self) -> Overflowing:
+        """See `harness.backends.overflow.Remembering`."""
+        return self._session.overflow
+
+    def note(self, overflow: Overflowing) -> None:
+        """See `harness.backends.overflow.Remembering`."""
+        if overflow != self._session.overflow:
+            self._session = replace(self._session, overflow=overflow)
             self._write()
 
     def _new(self) -> Session:

@@ -18,6 +18,8 @@ TOOLS = {
 MCP_CALLS = ("mcpToolCall", "mcp_tool_call")
 OURS = ("userMessage", "hookPrompt")
 """Items that are not the model's: what it was told."""
+COMPACTION = "contextCompaction"
+"""The history becomes a summary."""
 
 
 def object_of(value: object) -> dict[str, Any]:
@@ -59,5 +61,5 @@ def is_alive(message: dict[str, Any]) -> bool:
 
 
 def is_answer(item: dict[str, Any]) -> bool:
-    """Say whether an item comes from the model."""
-    return bool(item.get("type")) and item.get("type") not in OURS
+    """Say whether an item comes from the model, and is more than a summary of what was said before."""
+    return bool(item.get("type")) and item.get("type") not in (*OURS, COMPACTION)

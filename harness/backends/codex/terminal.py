@@ -1,8 +1,10 @@
 """Codex at a terminal, in the agent's own thread."""
 
+from functools import partial
+
 from harness.backends.codex import launch
+from harness.backends.codex.window import logged_in
 from harness.backends.door import Door
-from harness.backends.protocol import NotStartedError
 from harness.backends.seat import Seat
 from harness.backends.session_file import Session
 
@@ -15,19 +17,15 @@ def door(seat: Seat, session: Session, *, fork: bool) -> Door:
     """
     environment = launch.environment_of(seat)
     launch.find(seat, environment)
-    if launch.key_of(seat, environment) is not None:
-        raise NotStartedError(
-            "missing_program",
-            "at a terminal Codex takes no API key from its environment, only a login of its own: "
-            'give the agent an account with auth = "own", and log it in with `queenpost login`',
-        )
-    mode = launch.mode_of(seat.settings)
-    argv = [
-        *launch.program_of(seat),
-        *("fork" if fork else "resume", session.id),
-        *("--sandbox", mode.sandbox, "--ask-for-approval", mode.approvals),
-        *launch.overrides(seat, environment),
-        *(("--model", seat.settings.model) if seat.settings.model else ()),
-        *seat.settings.args,
-    ]
-    return Door(argv, seat.cwd, environment)
+    program, mode = launch.program_of(seat), launch.mode_of(seat.settings)
+    settings = [*launch.overrides(seat, environment), *seat.settings.args]
+    named = [*program, "fork" if fork else "resume", session.id]
+    model = ["--model", seat.settings.model] if seat.settings.model else []
+    key = launch.key_of(seat, environment)
+    if key is None:
+        asking = ["--sandbox", mode.sandbox, "--ask-for-approval", mode.approvals]
+        return Door([*named, *asking, *settings, *model], seat.cwd, environment)
+    # A window takes no permissions for a thread that its server resumes: they are the server's.
+    settings += ["-c", f'sandbox_mode="{mode.sandbox}"', "-c", f'approval_policy="{mode.approvals}"']
+    beside = partial(logged_in, program, settings, environment, seat.cwd, key)
+    return Door([*named, *model], seat.cwd, environment, beside=beside)

@@ -6,7 +6,7 @@ server than to start it, and it rejects what it should ask, is silent while it r
 
 import re
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -27,6 +27,7 @@ from harness.backends.opencode.server import RefusedError, Server, reach
 from harness.backends.opencode.shapes import object_of
 from harness.backends.opencode.strays import end_strays
 from harness.backends.opencode.turn import OpencodeTurn
+from harness.backends.overflow import Overflow
 from harness.backends.process import Launch
 from harness.backends.protocol import Ended, NotStartedError, Output, Probe, RunningTurn, TurnRequest
 from harness.backends.resident import Listener, Program, Resident
@@ -57,6 +58,7 @@ class OpencodeBackend(Listener):
         self._clock = clock or SystemClock()
         self._resident = Resident(self, seat.place)
         self._memory = Memory(seat)
+        self._overflow = Overflow(self._memory)
         self._pid: int | None = None
         self._password = ""
         self._url = ""
@@ -116,8 +118,7 @@ class OpencodeBackend(Listener):
     async def _leave(self, turn: OpencodeTurn) -> None:
         self._counted = frozenset(turn.answers)
         self.remembers = turn.clean and not turn.shrunk
-        if turn.outcome == "context_full":
-            self._memory.forget()
+        self._overflow.ended(turn.outcome)
         if not turn.clean or not self.seat.settings.warm:
             with anyio.CancelScope(shield=True):
                 await self._resident.end()
@@ -158,6 +159,8 @@ class OpencodeBackend(Listener):
                 session = turn.session = await self._session_of(server)
                 turn.stop = partial(_stop, server, session)
                 model = launch.model_of(self.seat) or await server.default_model()
+                if self._overflow.is_due and not await self._shorten(turn, partial(server.compact, session, model)):
+                    return
                 await turn.play(partial(server.prompt, session, model=model), prompt)
             except NotStartedError as exc:
                 await turn.end(Ended(exc.outcome, exc.reason))
@@ -167,6 +170,16 @@ class OpencodeBackend(Listener):
                 with anyio.move_on_after(GONE_S):  # its exit says more
                     await program.gone.wait()
                 await turn.end(Ended("crashed", f"it does not answer: {str(exc) or type(exc).__name__}"))
+
+    async def _shorten(self, turn: OpencodeTurn, compact: Callable[[], Awaitable[None]]) -> bool:
+        """Have a history that is too long made shorter; False where the turn has ended with that."""
+        self._overflow.ask()
+        failure = await turn.compact(compact)
+        if failure is None:
+            self._overflow.shortened()
+        else:
+            await turn.end(self._overflow.failed(failure))
+        return failure is None
 
     async def _reached(self, program: Program) -> Server:
         """Wait until the server can be spoken to, and hear it from then on."""
@@ -184,6 +197,8 @@ class OpencodeBackend(Listener):
         if self._session is None:
             settings = self.seat.settings
             rules = rules_for(settings.permissions, settings.allowed_tools)
+            self._memory.recall()
+            self._overflow.recall()
             kept = self._memory.recall()
             if kept is not None and not await server.resume(kept, rules):
                 log.warning("session_lost", session=kept)

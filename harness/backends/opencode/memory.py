@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from harness.backends import session_file
 from harness.backends.seat import Seat
-from harness.backends.session_file import Session
+from harness.backends.session_file import Overflowing, Session
 
 BACKEND = "opencode"
 
@@ -41,6 +41,16 @@ class Memory:
         if self._session is not None and not set(rules) <= set(self._session.allowed):
             new = tuple(rule for rule in rules if rule not in self._session.allowed)
             self._write(replace(self._session, allowed=(*self._session.allowed, *new)))
+
+    @property
+    def overflow(self) -> Overflowing:
+        """See `harness.backends.overflow.Remembering`."""
+        return "" if self._session is None else self._session.overflow
+
+    def note(self, overflow: Overflowing) -> None:
+        """See `harness.backends.overflow.Remembering`."""
+        if self._session is not None and overflow != self._session.overflow:
+            self._write(replace(self._session, overflow=overflow))
 
     def _write(self, session: Session) -> None:
         self._session = session

@@ -82,6 +82,13 @@ class Server:
         answer = await self._call("POST", f"/session/{session}/message", body, within_s=None)
         return object_of(answer.get("info"))
 
+    async def compact(self, session: str, model: dict[str, str] | None) -> None:
+        """Have the history of a session made a summary; whether that succeeded is said by events only."""
+        if model is None:
+            found = object_of((await self._call("GET", f"/session/{session}")).get("model"))
+            model = {"providerID": str(found.get("providerID") or ""), "modelID": str(found.get("id") or "")}
+        await self._call("POST", f"/session/{session}/summarize", {**model, "auto": False}, within_s=None)
+
     async def abort(self, session: str) -> None:
         """Have the program stop what it does in a session."""
         await self._call("POST", f"/session/{session}/abort")

@@ -15,7 +15,7 @@ from harness.backends.opencode import outcomes
 from harness.backends.opencode.server import RefusedError
 from harness.backends.opencode.shapes import cost_of, is_worth_keeping, object_of, read_tokens, written_tokens
 from harness.backends.protocol import Began, Ended, Event, Output, ToolUse
-from wire.turns import Usage, by_tool
+from wire.turns import Outcome, Usage, by_tool
 
 QUEUED_EVENTS = 64
 LATE_S = 2.0
@@ -34,7 +34,7 @@ class OpencodeTurn:
         self.pid = pid
         self.over = False
         """It has ended; what comes now belongs to no turn."""
-        self.outcome: str | None = None
+        self.outcome: Outcome | None = None
         self.session = ""
         self.shrunk = False
         """The history became a summary."""
@@ -70,6 +70,22 @@ class OpencodeTurn:
         """Say the prompt, and wait for the end of the turn, or of this part of it."""
         self._say = say
         await self._speak(say, prompt)
+
+    async def compact(self, compact: Callable[[], Awaitable[None]]) -> Ended | None:
+        """Have the history made shorter before the prompt; gives why that was not possible, None where it was."""
+        try:
+            await compact()
+        except RefusedError as exc:
+            self._error = self._error or exc.error or {"data": {"message": str(exc)}}
+        with anyio.move_on_after(LATE_S):
+            await self._idle.wait()
+        if not self.shrunk:
+            error = self._error or {"data": {"message": "it said nothing of it"}}
+            return outcomes.judge_error(error, self.usage())
+        self.shrunk = False  # the prompt was written for a model that knows nothing
+        self._idle, self._error = anyio.Event(), {}
+        self._overflows.clear()
+        return None
 
     async def events(self) -> AsyncIterator[Event]:
         """See `RunningTurn`."""

@@ -19,6 +19,7 @@ from harness.backends.pty.sight import OFFERED, Sight
 from harness.backends.pty.terminal import at_terminal
 from harness.backends.pty.turn import PtyTurn
 from harness.backends.seat import Seat
+from harness.backends.tasks import ended_by, task_group
 from wire.logs import get_logger
 from wire.settings_pty import PtySettings
 
@@ -61,19 +62,11 @@ class PtyBackend:
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[None]:
         """See `Backend.open`."""
-        failure: Exception | None = None
-        async with anyio.create_task_group() as self._tasks:
-            try:
+        try:
+            async with ended_by(self._end) as self._tasks:
                 yield
-            except Exception as exc:  # noqa: BLE001  # not ours: handed on as it is, not in a group
-                failure = exc
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await self._end()
-                self._tasks.cancel_scope.cancel()
-        self._tasks = None
-        if failure is not None:
-            raise failure
+        finally:
+            self._tasks = None
 
     @asynccontextmanager
     async def run(self, request: TurnRequest) -> AsyncGenerator[RunningTurn]:
@@ -82,13 +75,10 @@ class PtyBackend:
         decide = partial(self._decide, request.permit)
         file = self.seat.workspace.state / "turn.md"
         turn = PtyTurn(program, self.settings, self.seat.tools, decide, self._attached, file)
-        failure: Exception | None = None
-        async with anyio.create_task_group() as tasks:
+        async with task_group() as tasks:
             tasks.start_soon(turn.drive, request.prompt or "")
             try:
                 yield turn
-            except Exception as exc:  # noqa: BLE001  # not ours: handed on as it is, not in a group
-                failure = exc
             finally:
                 turn.close()
                 tasks.cancel_scope.cancel()
@@ -96,8 +86,6 @@ class PtyBackend:
                 if not turn.clean or not self.seat.settings.warm:
                     with anyio.CancelScope(shield=True):
                         await self._end()
-        if failure is not None:
-            raise failure
 
     async def _start(self) -> Program:
         """Start the program; what it was allowed is asked for again."""

@@ -47,22 +47,15 @@ class Terminal:
         """How it exited; None while it runs."""
         return self._process.poll()
 
-    @property
-    def takes_lines(self) -> bool:
-        """Whether the kernel still collects lines for the program: longer ones than it holds would be cut."""
-        with suppress(termios.error):
-            return bool(termios.tcgetattr(self._master)[3] & termios.ICANON)
-        return False
-
     async def read(self) -> bytes:
         """Give what it wrote; nothing once nobody has the terminal open any more."""
         while True:
-            await anyio.wait_readable(self._master)
             try:
+                await anyio.wait_readable(self._master)
                 return os.read(self._master, READ_BYTES)
             except BlockingIOError:
                 continue
-            except OSError:  # Linux says EIO where others give no bytes
+            except (OSError, anyio.ClosedResourceError):  # Linux says EIO where others give no bytes
                 return b""
 
     async def write(self, text: str) -> bool:
@@ -104,6 +97,7 @@ class Terminal:
     def close(self) -> None:
         """Give the terminal back; whoever has it open reads its end."""
         self._closed = True
+        anyio.notify_closing(self._master)  # who waits for it would wait for whatever gets its number next
         os.close(self._master)
 
 

@@ -244,7 +244,7 @@ async def test_a_peer_that_does_not_read_is_dropped(home: Home, authority: Autho
             await anyio.lowlevel.checkpoint()
             if ours.transport.closing:
                 break
-        with anyio.fail_after(5):
+        with anyio.fail_after(15):
             await ours.closed.wait()
 
 

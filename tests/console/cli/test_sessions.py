@@ -1,8 +1,10 @@
 """`queenpost claude` and `codex`, as far as they get without a program: who may be what, and what is said otherwise."""
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
+import anyio
 import anyio.to_thread
 import pytest
 from click.testing import CliRunner
@@ -116,10 +118,36 @@ async def test_the_first_free_name_is_taken(terminal: Terminal) -> None:
         agent("claude-4"),
     )  # fmt: skip
     async with operator(terminal) as client:
-        with place.alone(terminal.home, "claude-3"):
-            assert await place.free_name(client, terminal.home, "claude") == "claude-4"
-        assert await place.free_name(client, terminal.home, "claude") == "claude-3"
-        assert await place.free_name(client, terminal.home, "codex") == "codex-1"
+        for taken, program, free in (
+            (["claude-3"], "claude", "claude-4"),
+            ([], "claude", "claude-3"),
+            ([], "codex", "codex-1"),
+        ):
+            with ExitStack() as stack:
+                for name in taken:
+                    stack.enter_context(place.alone(terminal.home, name))
+                assert await place.free_name(client, terminal.home, program, stack) == free
+
+
+async def test_sessions_that_are_opened_at_once_get_names_of_their_own(terminal: Terminal) -> None:
+    """Ours: nobody has to choose one because somebody else opened a window in the same moment."""
+    registered(terminal)
+    names: list[str] = []
+
+    async with operator(terminal) as client:
+        with ExitStack() as stack:
+
+            async def open_one() -> None:
+                names.append(await place.free_name(client, terminal.home, "claude", stack))
+
+            async with anyio.create_task_group() as tasks:
+                for _ in range(5):
+                    tasks.start_soon(open_one)
+            assert sorted(names) == [f"claude-{number}" for number in range(1, 6)]
+            with pytest.raises(Conflict, match="claude-5 is taken"), place.alone(terminal.home, "claude-5"):
+                raise AssertionError
+        with place.alone(terminal.home, "claude-5"):
+            assert names
 
 
 async def test_a_name_that_somebody_works_for_is_refused(terminal: Terminal) -> None:

@@ -33,7 +33,7 @@ class Visited:
         self.news = anyio.Event()
         stream = await anyio.connect_unix(self.path)
         await stream.send(json.dumps({**SAID, **said}).encode() + b"\n")
-        with anyio.fail_after(5):
+        with anyio.fail_after(15):
             await self.news.wait()
         return stream
 
@@ -58,7 +58,7 @@ async def visited(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Vi
 async def ends(stream: SocketStream) -> bytes:
     """Give all that is still said to a hook."""
     data = b""
-    with anyio.fail_after(5):
+    with anyio.fail_after(15):
         try:
             while True:
                 data += await stream.receive()
@@ -97,7 +97,7 @@ async def test_one_that_has_gone_does_not_wait(visited: Visited) -> None:
     """Ours: its client ended it, and ringing would wake nobody."""
     hook = await visited.come()
     await hook.aclose()
-    with anyio.fail_after(5):
+    with anyio.fail_after(15):
         while visited.door.is_ready:  # noqa: ASYNC110  # nothing announces it
             await anyio.sleep(0.01)
 
@@ -109,7 +109,7 @@ async def test_garbage_is_shown_the_door(visited: Visited, said: bytes) -> None:
     async with stream:
         await stream.send(said)
         await stream.send_eof()
-        with anyio.fail_after(5), pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+        with anyio.fail_after(15), pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
             await stream.receive()
     assert not visited.heard
     async with await visited.come():

@@ -68,12 +68,12 @@ class Scene:
 
     async def looked(self) -> None:
         """Wait for the next look."""
-        with anyio.fail_after(5):
+        with anyio.fail_after(15):
             await self.broker.next("inbox.peek")
 
     async def woke(self) -> None:
         """Wait until it rang."""
-        with anyio.fail_after(5):
+        with anyio.fail_after(15):
             await self.news.wait()
         self.news = anyio.Event()
 

@@ -19,8 +19,10 @@ def noting(name: str, notes: Path) -> list[str]:
     say = f"(lambda what: open({str(notes)!r}, 'a').write('{name} ' + what + '\\n'))"
     body = (
         f"say = {say}\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})\n"  # both are noted, or neither
         "signal.signal(signal.SIGTERM, lambda *_: (say('ends'), sys.exit(0)))\n"
-        f"say('starts')\n{READY}{SLEEP}"
+        "say('starts')\n"
+        f"signal.pthread_sigmask(signal.SIG_UNBLOCK, {{signal.SIGTERM}})\n{READY}{SLEEP}"
     )
     return script(body)
 

@@ -172,7 +172,7 @@ async def test_silence_lasts_until_the_program_leaves(
 
 async def test_leaving_the_server_ends_what_is_still_thinking(client: httpx2.AsyncClient, speaker: Speaker) -> None:
     """Ours: nothing waits for an answer that nobody will give."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(15):
         async with ModelServer() as models, anyio.create_task_group() as group:
             talk = models.open("alice", Script(Reply.failing("silence")))
 

@@ -13,6 +13,8 @@ from harness.backends.claude import terminal as claude
 from harness.backends.door import Door
 from harness.backends.protocol import NotStartedError
 from harness.backends.session_file import Session
+from tests.architecture.tree import ROOT
+from tests.fakes import codex_halves
 from tests.harness.backends.conftest import MakeSeat
 from wire.settings import AccountSettings, AgentSettings, Backend
 
@@ -24,7 +26,7 @@ def door_for(seat_for: MakeSeat) -> MakeDoor:
     """Make the door of a backend whose program is there."""
 
     def make(backend: Backend, *, fork: bool = False, account: AccountSettings | None = None, **more: object) -> Door:
-        seat = seat_for(backend=backend, command=[sys.executable], **more)
+        seat = seat_for(**{"backend": backend, "command": [sys.executable], **more})
         return doors.door_of(replace(seat, account=account), session(backend), fork=fork)
 
     return make
@@ -55,14 +57,81 @@ def test_the_session_is_named_and_a_copy_is_made_of_it(
         assert door.left(session(backend)) == session(backend)
 
 
-def test_gemini_opens_its_session_without_the_mail_tools_and_copies_none(door_for: MakeDoor) -> None:
-    """Ours: it is said before it starts."""
+def test_gemini_opens_its_session_and_copies_none(door_for: MakeDoor) -> None:
+    """Issue 4.9: in the program's own words."""
     door = door_for("gemini", permissions="edits")
     assert door.argv[1:3] == ["--resume", "the-session"]
     assert door.argv[door.argv.index("--approval-mode") + 1] == "auto_edit"
-    assert "without its mail tools" in (door.hint or "")
     with pytest.raises(NotStartedError, match="cannot copy"):
         doors.refuse(AgentSettings(backend="gemini"), fork=True)
+
+
+USERS = {"ui": {"theme": "Ayu"}, "mcpServers": {"mine": {"command": "mine", "env": {"KEY": "of-the-user"}}}}
+
+
+@pytest.fixture
+def gemini_home(tmp_path: Path) -> Path:
+    """A user's home in which Gemini CLI was."""
+    folder = tmp_path / "user" / ".gemini"
+    (folder / "tmp").mkdir(parents=True)
+    (folder / "settings.json").write_text(json.dumps(USERS), encoding="utf-8")
+    (folder / "oauth_creds.json").write_text("a login", encoding="utf-8")
+    (folder.parent / ".env").write_text("X=1\n", encoding="utf-8")
+    return folder.parent
+
+
+@pytest.mark.anyio
+async def test_gemini_has_the_agents_servers_in_a_copy_of_its_settings(
+    door_for: MakeDoor, gemini_home: Path, tmp_path: Path
+) -> None:
+    """Issue 4.9: the user's files stay as they are; all else is a link; no secret is written, and nothing stays."""
+    servers = tmp_path / "servers.json"
+    entry = {"type": "http", "url": "https://db/mcp", "headers": {"Authorization": "Bearer ${DB_TOKEN}"}}
+    servers.write_text(json.dumps({"mcpServers": {"db": entry}}), encoding="utf-8")
+    env = {"GEMINI_CLI_HOME": str(gemini_home), "DB_TOKEN": "of-the-database"}
+    door = door_for("gemini", mcp=str(servers), env=env)
+    assert door.hint is None
+    assert "--allowed-mcp-server-names=db" in door.argv
+    folder = Path(door.env["GEMINI_CLI_HOME"]) / ".gemini"
+    for _ in range(2):
+        async with door.beside() as words:
+            assert list(words) == []
+            text = (folder / "settings.json").read_text(encoding="utf-8")
+            assert not [one for one in ("the-bearer", "of-the-database", "of-the-user") if one in text]
+            said = json.loads(text)
+            assert said["ui"] == USERS["ui"]
+            assert list(said["mcpServers"]) == ["queenpost", "db"]
+            assert said["mcpServers"]["queenpost"]["httpUrl"] == "${QUEENPOST_MCP_URL}"
+            assert said["mcpServers"]["db"]["headers"] == entry["headers"]
+            assert (folder / "settings.json").stat().st_mode & 0o077 == 0
+            (folder / "oauth_creds.json").write_text("a new login", encoding="utf-8")
+            (folder / "tmp" / "history").write_text("x", encoding="utf-8")
+            (folder / "tmp.json").write_text("its own", encoding="utf-8")
+            assert (folder.parent / ".env").read_text(encoding="utf-8") == "X=1\n"
+        assert [path.name for path in folder.iterdir()] == ["tmp.json"]
+    users = gemini_home / ".gemini"
+    assert json.loads((users / "settings.json").read_text(encoding="utf-8")) == USERS
+    assert (users / "oauth_creds.json").read_text(encoding="utf-8") == "a new login"
+    assert (users / "tmp" / "history").exists()
+
+
+@pytest.mark.anyio
+async def test_gemini_has_no_mail_tools_where_its_settings_cannot_be_read(
+    door_for: MakeDoor, gemini_home: Path, tmp_path: Path
+) -> None:
+    """Ours: it is said before it starts; a copy that cannot be made is an error that says so."""
+    env = {"GEMINI_CLI_HOME": str(gemini_home)}
+    door = door_for("gemini", env=env)
+    copy = Path(door.env["GEMINI_CLI_HOME"])
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    copy.write_text("in the way", encoding="utf-8")
+    with pytest.raises(NotStartedError, match="cannot be made"):
+        async with door.beside():
+            pass
+    (gemini_home / ".gemini" / "settings.json").write_text("{} // mine", encoding="utf-8")
+    door = door_for("gemini", env=env)
+    assert "without its mail tools" in (door.hint or "")
+    assert door.env["GEMINI_CLI_HOME"] == str(gemini_home)
 
 
 @pytest.mark.parametrize(
@@ -79,10 +148,41 @@ def test_what_has_no_session_is_refused(settings: AgentSettings, words: str) -> 
         doors.refuse(settings, fork=False)
 
 
-def test_codex_takes_no_key_at_a_terminal(door_for: MakeDoor) -> None:
-    """Ours: it would show its login; what to do is said."""
-    with pytest.raises(NotStartedError, match="queenpost login"):
-        door_for("codex", env={"OPENAI_API_KEY": "sk-of-the-test"})
+KEY = "sk-of-the-test"
+HALVES = [sys.executable, codex_halves.__file__, str(ROOT)]
+
+
+@pytest.mark.anyio
+async def test_codex_with_a_key_is_the_window_of_a_server_that_was_told_it(door_for: MakeDoor) -> None:
+    """[H35] Issue 4.9: the key goes over a socket of our own; permissions and tools are the server's."""
+    door = door_for("codex", command=HALVES, permissions="edits", env={"OPENAI_API_KEY": KEY}, args=["-c", "a=1"])
+    assert door.argv == [*HALVES, "resume", "the-session"]
+    async with door.beside() as words:
+        assert words[0] == "--remote"
+        socket = Path(words[1].removeprefix("unix://"))
+        assert socket.parent.stat().st_mode & 0o077 == 0
+        server = json.loads(socket.with_name(codex_halves.NOTES).read_text(encoding="utf-8"))
+        assert [method for method, _ in server["told"]] == ["initialize", "initialized", "account/login/start"]
+        assert server["told"][-1][1] == {"type": "apiKey", "apiKey": KEY}
+        for setting in ("a=1", 'sandbox_mode="workspace-write"', 'approval_policy="on-request"'):
+            assert setting in server["words"]
+        assert 'cli_auth_credentials_store="ephemeral"' in server["words"]
+        assert any(word.startswith("mcp_servers.queenpost=") for word in server["words"])
+        assert KEY not in " ".join([*door.argv, *words, *server["words"]])
+    assert not socket.parent.exists()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("plays", "words"),
+    [("old", "0.169 does"), ("mute", "did not come to listen"), ("proud", "did not take the agent's key: that is no")],
+)
+async def test_a_codex_that_cannot_be_told_a_key_says_why(door_for: MakeDoor, plays: str, words: str) -> None:
+    """Ours: before anybody sees its window; what to do is said where something can be done."""
+    door = door_for("codex", command=HALVES, env={"OPENAI_API_KEY": KEY, "PLAYS": plays})
+    with pytest.raises(NotStartedError, match=words):
+        async with door.beside():
+            pass
 
 
 def test_claude_has_its_permissions_and_who_can_be_asked(door_for: MakeDoor) -> None:

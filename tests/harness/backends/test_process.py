@@ -1,14 +1,13 @@
 """Children: their groups, their floods, and how they are ended."""
 
-import os
 import signal
-from contextlib import suppress
 
 import anyio
 
 from harness.backends.command import CommandBackend
 from harness.backends.protocol import Ended, Output, TurnRequest
 from harness.transcript import Transcript
+from tests.fakes.processes import gone
 from tests.harness.backends.conftest import MakeCommand
 from tests.harness.backends.playing import first_line, lines, play
 
@@ -30,25 +29,6 @@ print("deaf", flush=True)
 while True:
     signal.pause()
 """
-
-
-async def gone(pid: int) -> None:
-    """Wait until a process that is no child of ours is gone, reaped or not."""
-    with anyio.fail_after(5):
-        while True:
-            try:
-                with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
-                    if stat.read().rpartition(")")[2].split()[0] == "Z":
-                        return
-            except OSError:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, 0)
-                    if os.path.isdir("/proc/self"):
-                        return
-                    await anyio.lowlevel.checkpoint()
-                    continue
-                return
-            await anyio.lowlevel.checkpoint()
 
 
 async def test_children_left_behind_are_ended_with_a_finished_turn(python: MakeCommand) -> None:

@@ -1,6 +1,5 @@
 """A program that outlives its turns: one at a time, heard in order, gone with whoever opened it."""
 
-import os
 import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -13,6 +12,7 @@ from harness.backends.command import judge
 from harness.backends.process import Launch
 from harness.backends.protocol import Ended, NotStartedError, Output
 from harness.backends.resident import QUEUED_LINES, Listener, Program, Resident
+from tests.fakes.processes import alive
 
 ECHO = """
 import json, os, sys
@@ -79,15 +79,6 @@ async def resident(ear: Ear) -> AsyncGenerator[Resident]:
 def python(folder: Path, code: str) -> Launch:
     """Launch a piece of Python whose stdin stays open."""
     return Launch([sys.executable, "-I", "-S", "-c", code], folder, {}, None, judge, 0.2)
-
-
-def alive(pid: int) -> bool:
-    """Say whether there is such a process."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 async def test_it_is_told_and_heard_line_by_line(resident: Resident, ear: Ear, tmp_path: Path) -> None:

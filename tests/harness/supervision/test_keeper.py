@@ -3,8 +3,10 @@
 import anyio
 import pytest
 
+from harness.backends.protocol import Probe
+from tests.harness.fake_backend import FakeBackend
 from tests.harness.supervision.conftest import Play
-from wire.agents import AgentsAttach, AgentsWhoami
+from wire.agents import AgentsAttach, AgentsWhoami, Restart
 from wire.backoff import Backoff
 from wire.errors import Conflict, Denied, Stale, Unavailable
 from wire.turns import TurnsResume
@@ -170,6 +172,55 @@ async def test_changed_settings_restart_the_loop_between_turns(play: Play) -> No
             await play.office.until(lambda: box.handled == [first, second])
     assert play.seats["alice"][-1].settings.args == ["--new"]
     assert play.seats["alice"][0].mcp_token != play.seats["alice"][1].mcp_token
+
+
+class _SlowToProbe(FakeBackend):
+    """Its program says its version when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = anyio.Event()
+        self.says = anyio.Event()
+
+    async def probe(self) -> Probe:
+        """See `Backend`."""
+        self.asked.set()
+        await self.says.wait()
+        return await super().probe()
+
+
+async def test_news_before_the_loop_runs_are_not_lost(play: Play) -> None:
+    """Ours: settings that change, and a restart that is wanted, while the program is only looked at."""
+    backend = play.backends["alice"] = _SlowToProbe()
+    box = play.add("alice")
+    with anyio.fail_after(10):
+        async with play.kept() as keeper:
+            await backend.asked.wait()
+            box.settings = box.settings.model_copy(update={"args": ["--new"]})
+            box.restart = Restart(number=7)
+            await keeper.refresh()
+            backend.says.set()
+            mail = play.office.put("alice")
+            (await play.program_of("alice")).ends()
+            await play.office.until(lambda: box.handled == [mail])
+    assert [seat.settings.args for seat in play.seats["alice"]] == [[], ["--new"]]
+    assert (play.house.home.agent_harness("alice") / "restarted").read_text(encoding="utf-8") == "7\n"
+
+
+async def test_news_that_a_new_link_brings_before_the_loop_runs_are_not_lost(play: Play) -> None:
+    """Ours: what was told while the link was away was told to nobody."""
+    backend = play.backends["alice"] = _SlowToProbe()
+    box = play.add("alice")
+    with anyio.fail_after(10):
+        async with play.kept() as keeper:
+            await backend.asked.wait()
+            box.settings = box.settings.model_copy(update={"args": ["--new"]})
+            await keeper.on_link(play.office)
+            backend.says.set()
+            mail = play.office.put("alice")
+            (await play.program_of("alice")).ends()
+            await play.office.until(lambda: box.handled == [mail])
+    assert [seat.settings.args for seat in play.seats["alice"]] == [[], ["--new"]]
 
 
 async def test_news_without_a_change_restart_nothing(play: Play) -> None:

@@ -1,7 +1,5 @@
 """Several agents of one harness whose programs stay between turns, as many as there is room for."""
 
-import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,16 +10,14 @@ import pytest
 from harness.backends.choose import backend_for
 from harness.supervision.fleet import Fleet
 from harness.warmth import Warmth
-from tests.architecture.tree import ROOT
+from tests.fakes.json_lines import lines_in
+from tests.fakes.processes import fake
 from tests.harness.supervision.conftest import Play
-
-PROGRAM = [sys.executable, "-I", "-S", str(ROOT / "tests/fakes/claude.py")]
 
 
 def starts(play: Play, name: str) -> list[dict[str, Any]]:
     """Give what an agent's program was started with, each time."""
-    path = play.house.home.agent_state(name) / "starts.jsonl"
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return lines_in(play.house.home.agent_state(name) / "starts.jsonl")
 
 
 async def turn(play: Play, name: str) -> None:
@@ -38,7 +34,7 @@ async def test_the_one_that_was_used_least_recently_is_resumed_with_its_next_mai
     house = replace(play.house, choose=backend_for, warmth=Warmth(2))
     names = ("alice", "bob", "carol")
     for name in names:
-        play.add(name, backend="claude", command=PROGRAM, env={"ANTHROPIC_API_KEY": "sk-of-the-test"})
+        play.add(name, backend="claude", command=fake("claude"), env={"ANTHROPIC_API_KEY": "sk-of-the-test"})
     fleet = Fleet(house, names)
     with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:

@@ -21,6 +21,8 @@ EXPECTED: dict[str, Expected] = {
     "tool_denied": Expected("completed"),
     "late_line": Expected("completed"),
     "compacted": Expected("completed"),
+    "shortened": Expected("completed"),
+    "not_shortened": Expected("context_full", "could not be made shorter (Compaction failed", begun=False),
     "lost_once": Expected("completed"),
     "rate_limited": Expected("rate_limited", "Request rejected (429)", begun=False),
     "quota": Expected("rate_limited", "You've hit your", begun=False, until_ms=4_000_000_000_000),

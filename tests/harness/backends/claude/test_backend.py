@@ -5,9 +5,11 @@ import os
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from harness.backends.claude import shapes
+from harness.backends.claude.outcomes import judge_compaction
 from harness.backends.protocol import (
     Began,
     Ended,
@@ -20,23 +22,10 @@ from harness.backends.protocol import (
     TurnRequest,
 )
 from harness.backends.session_file import read
+from tests.fakes.processes import alive, gone
 from tests.harness.backends.claude.conftest import Claude, OpenClaude, said
-from tests.harness.backends.playing import Played
+from tests.harness.backends.playing import Played, ending
 from wire.turns import Usage
-
-
-def alive(pid: int) -> bool:
-    """Say whether there is such a process."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def ending(played: Played) -> tuple[str, str]:
-    """Give outcome and reason."""
-    return played.ended.outcome, played.ended.reason
 
 
 async def test_one_process_serves_turn_after_turn(claude: Claude) -> None:
@@ -122,17 +111,56 @@ async def test_a_failed_turn_takes_its_process_with_it(claude: Claude) -> None:
     assert not claude.backend.remembers
 
 
-async def test_a_full_context_begins_a_new_session(claude: Claude) -> None:
-    """Ours: a process that went on would only fail again; what the session had cost is not charged again."""
+FULL = 'fail {"terminal_reason": "prompt_too_long"}'
+
+
+async def test_a_full_context_is_compacted_and_charged_once(claude: Claude) -> None:
+    """[H38] By a command of its own, in a process that resumes the session; what that cost is in the turn behind it."""
     assert (await claude.play("cost 0.5")).ended.usage == Usage(
         input_tokens=10, output_tokens=5, cost_usd=0.5, tool_calls=0
     )
-    full = await claude.play("cost 0.75", 'fail {"terminal_reason": "prompt_too_long"}')
+    full = await claude.play("cost 0.75", FULL)
     assert full.ended.outcome == "context_full"
     assert full.ended.usage is not None
     assert full.ended.usage.cost_usd == 0.25
-    assert ending(await claude.play("say hello")) == ("completed", "")
-    assert claude.flag("--session-id", -1) not in (None, claude.flag("--session-id", 0))
+    again = await claude.play("cost 1", "say hello")
+    assert ending(again) == ("completed", "")
+    assert again.ended.usage is not None
+    assert again.ended.usage.cost_usd == 0.25
+    assert claude.flag("--resume", -1) == claude.flag("--session-id", 0)
+    words = [one["message"]["content"] for one in claude.kept("heard") if one["type"] == "user"]
+    assert words[-2:] == ["/compact", "cost 1\nsay hello"]
+
+
+async def test_nothing_is_put_into_a_compaction(open_claude: OpenClaude) -> None:
+    """Ours: it would be a turn of its own, before the mail; an interrupt is told to the program."""
+    async with open_claude(env={"FAKE_COMPACT": "hang"}) as claude:
+        await claude.play(FULL)
+        with anyio.fail_after(30):
+            async with claude.backend.run(TurnRequest("t1", "say hello")) as program:
+                while not claude.kept("compacted"):
+                    await anyio.lowlevel.checkpoint()  # nothing announces it
+                assert not await program.nudge("one more thing")
+        words = [one["message"]["content"] for one in claude.kept("heard") if one["type"] == "user"]
+        assert words == [FULL, "/compact"]
+
+
+@pytest.mark.parametrize(
+    ("words", "outcome"),
+    [
+        ("Compaction failed · conversation could not be reduced below the context limit", "context_full"),
+        ("Error during compaction: API Error: Request rejected (429) · This would exceed your limit.", "rate_limited"),
+        ("Error during compaction: API Error: 529 Overloaded. Try again in a moment (127.0.0.1:343).", "overloaded"),
+        ("Error during compaction: API Error: Connection to the API was lost (ECONNRESET).", "offline"),
+        ("Error during compaction: Invalid API key · Fix external API key", "auth"),
+        ("You've hit your session limit · resets 3pm", "rate_limited"),
+        ("", "context_full"),
+    ],
+)
+def test_why_nothing_became_shorter_stands_in_words_only(words: str, outcome: str) -> None:
+    """[P08] As the real one said it; its `result` is no error."""
+    result = {"type": "result", "subtype": "success", "is_error": False, "num_turns": 0, "result": words}
+    assert judge_compaction(result).outcome == outcome
 
 
 async def test_a_history_that_became_a_summary_is_told_again_who_it_is(claude: Claude) -> None:
@@ -142,6 +170,12 @@ async def test_a_history_that_became_a_summary_is_told_again_who_it_is(claude: C
     await claude.play("say hello")
     assert claude.backend.remembers
     assert len(claude.pids) == 1
+
+
+async def test_a_sum_that_begins_anew_is_taken_as_it_is(claude: Claude) -> None:
+    """[H38] Claude Code 2.1.197 loses it with its process; the day's budget does not."""
+    usages = [(await claude.play(f"cost {total}")).ended.usage for total in (0.5, 0.25, 0.75)]
+    assert [usage.cost_usd for usage in usages if usage] == [0.5, 0.25, 0.5]
 
 
 async def test_costs_are_differenced_over_turns_and_processes(open_claude: OpenClaude) -> None:
@@ -264,18 +298,8 @@ async def test_a_turn_that_is_left_ends_the_program_that_ignores_it(claude: Clau
                     child = int(words[0].split()[1])
                     break
     assert not alive(program.pid)
-    with anyio.fail_after(5):
-        while running(child):
-            await anyio.lowlevel.checkpoint()
+    await gone(child)
     assert ending(await claude.play("say hello")) == ("completed", "")
-
-
-def running(pid: int) -> bool:
-    """Say whether a process that is no child of ours runs; one that nobody reaps does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 async def test_who_reads_nothing_blocks_nobody(claude: Claude) -> None:

@@ -10,7 +10,7 @@ import pytest
 from harness.backends import session_file
 from harness.backends.claude.backend import ClaudeBackend
 from harness.backends.protocol import TurnRequest
-from harness.backends.session_file import Session
+from harness.backends.session_file import Overflowing, Session
 from tests.architecture.tree import ROOT
 from tests.harness.backends.claude.table import EXPECTED
 from tests.harness.backends.conftest import MakeSeat
@@ -21,12 +21,19 @@ VERSIONS = sorted(folder.name for folder in GOLDEN.iterdir())
 PLAYBACK = ROOT / "tests" / "fakes" / "playback.py"
 
 
+RESUMED: dict[str, Overflowing] = {"unknown_session": "", "shortened": "full", "not_shortened": "full"}
+"""Those that go on with a session, and whether that was too long."""
+NOT_COUNTED = {"no_tools", "unknown_flag", "unknown_session", "not_shortened"}
+"""Those that did not come to a turn, of which there are no figures."""
+
+
 async def replay(seat_for: MakeSeat, transcript: Path) -> Played:
     """Have the backend hear a transcript."""
     command = [sys.executable, "-I", "-S", str(PLAYBACK), str(transcript)]
     seat = seat_for(backend="claude", command=command)
-    if transcript.stem == "unknown_session":
-        session_file.write(seat.workspace.session_file, Session("claude", "lost", str(seat.cwd)))
+    if transcript.stem in RESUMED:
+        session = Session("claude", "lost", str(seat.cwd), overflow=RESUMED[transcript.stem])
+        session_file.write(seat.workspace.session_file, session)
     backend, played = ClaudeBackend(seat), Played()
     with anyio.fail_after(15):
         async with backend.open(), backend.run(TurnRequest("t1", "please go on")) as program:
@@ -47,7 +54,7 @@ async def test_each_end_is_told_apart(seat_for: MakeSeat, version: str, name: st
     assert ended.outcome == expected.outcome
     assert any(words in ended.reason for words in expected.words.split("|"))
     assert (played.began, ended.until_ms) == (expected.begun, expected.until_ms)
-    assert (ended.usage is not None) == (name not in {"no_tools", "unknown_flag", "unknown_session"})
+    assert (ended.usage is not None) == (name not in NOT_COUNTED)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

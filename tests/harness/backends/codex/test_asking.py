@@ -6,8 +6,8 @@ import anyio
 import pytest
 
 from harness.backends.protocol import Permission, Permit, Permitted, ToolUse, TurnRequest
-from tests.harness.backends.codex.conftest import ACCEPTED, DECLINED, Codex, OpenCodex, answers, ending, said
-from tests.harness.backends.playing import Played
+from tests.harness.backends.codex.conftest import ACCEPTED, DECLINED, Codex, OpenCodex, answers, said
+from tests.harness.backends.playing import Played, ending
 
 
 class Person:

@@ -11,18 +11,10 @@ import pytest
 
 from harness.backends import session_file
 from harness.backends.protocol import Began, Ended, NotStartedError, Output, Probe, ToolUse, TurnRequest
-from tests.harness.backends.codex.conftest import Codex, OpenCodex, ending, said
-from tests.harness.backends.playing import Played
+from tests.fakes.processes import alive
+from tests.harness.backends.codex.conftest import Codex, OpenCodex, said
+from tests.harness.backends.playing import Played, ending
 from wire.turns import Usage
-
-
-def alive(pid: int) -> bool:
-    """Say whether there is such a process."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 async def test_one_process_serves_turn_after_turn(codex: Codex) -> None:
@@ -121,13 +113,37 @@ async def test_a_failed_turn_takes_its_process_with_it(codex: Codex) -> None:
     assert not codex.backend.remembers
 
 
-async def test_a_full_context_begins_a_new_thread(codex: Codex) -> None:
-    """Ours: one that went on would only fail again."""
-    await codex.play("say hello")
-    full = await codex.play('fail {"message": "no room", "codexErrorInfo": "contextWindowExceeded"}')
-    assert full.ended.outcome == "context_full"
-    assert ending(await codex.play("say hello")) == ("completed", "")
-    assert len(codex.threads) == 2
+FULL = 'fail {"message": "no room", "codexErrorInfo": "contextWindowExceeded"}'
+
+
+async def test_a_full_context_is_compacted_in_a_turn_of_its_own(codex: Codex) -> None:
+    """[H38] In the same thread; the tokens of both turns of the program are those of ours."""
+    await codex.play("say hello", "tokens 100 10")
+    assert ending(await codex.play("tokens 50 5", FULL)) == ("context_full", "no room")
+    again = await codex.play("say hello", "tokens 20 2")
+    assert ending(again) == ("completed", "")
+    assert again.ended.usage is not None
+    assert (again.ended.usage.input_tokens, again.ended.usage.output_tokens) == (20, 2)
+    assert len(codex.threads) == 1
+    started = [one["method"] for one in codex.kept("heard") if str(one.get("method")).endswith("/start")]
+    assert started[-2:] == ["thread/compact/start", "turn/start"]
+
+
+async def test_a_compaction_can_be_interrupted_and_takes_no_words_in(open_codex: OpenCodex) -> None:
+    """[H20] A silent one is ended as any turn is; the thread stays, and is asked once more."""
+    async with open_codex(env={"FAKE_COMPACT": "hang"}) as codex:
+        await codex.play("say hello")
+        await codex.play(FULL)
+        with anyio.fail_after(30):
+            async with codex.backend.run(TurnRequest("t1", "say hello")) as program:
+                played = Played()
+                async for event in program.events():
+                    played.events.append(event)
+                    if isinstance(event, Output) and b"turn/started" in event.data:
+                        assert not await program.nudge("one more thing")
+                        await program.interrupt()
+        assert (ending(played)[0], played.began) == ("interrupted", False)
+        assert len(codex.threads) == 1
 
 
 async def test_a_history_that_became_a_summary_is_told_again_who_it_is(codex: Codex) -> None:
@@ -328,9 +344,9 @@ async def test_who_ends_before_its_first_turn_says_why(
 
 async def test_who_never_answers_is_no_codex(open_codex: OpenCodex, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ours: it is ended."""
-    monkeypatch.setattr("harness.backends.codex.greeting.GREETING_S", 0.2)
+    monkeypatch.setattr("harness.backends.codex.greeting.GREETING_S", 2.0)  # it has to be started by then
     async with open_codex(env={"FAKE_MCP": "mute"}) as codex:
-        with pytest.raises(NotStartedError, match=r"not ready within 0.2 s; is `command` Codex\?"):
+        with pytest.raises(NotStartedError, match=r"not ready within 2 s; is `command` Codex\?"):
             await codex.play("say hello")
         assert not alive(codex.pids[0])
 

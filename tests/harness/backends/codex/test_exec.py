@@ -6,7 +6,8 @@ import anyio
 import pytest
 
 from harness.backends.protocol import Began, Ended, Output, ToolUse, TurnRequest
-from tests.harness.backends.codex.conftest import Codex, OpenCodex, ending, said
+from tests.harness.backends.codex.conftest import Codex, OpenCodex, said
+from tests.harness.backends.playing import ending
 from wire.turns import Usage
 
 COLD: dict[str, object] = {"warm": False, "permissions": "bypass"}

@@ -1,58 +1,28 @@
 """The Gemini backend over a program that speaks as Gemini CLI does, and keeps what it was told."""
 
 import json
-import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
 from harness.backends.gemini.backend import GeminiBackend
-from harness.backends.protocol import Permit, TurnRequest, deny
 from harness.backends.seat import attached_already
+from tests.fakes.processes import fake
 from tests.harness.backends.conftest import MakeSeat
-from tests.harness.backends.playing import Played
-
-PROGRAM = Path(__file__).parents[3] / "fakes" / "gemini.py"
+from tests.harness.backends.playing import Opened, Played
 
 
 @dataclass
-class Gemini:
-    """One backend that is open, and the folder of its program."""
-
-    backend: GeminiBackend
-
-    @property
-    def folder(self) -> Path:
-        """Where the program runs."""
-        return self.backend.seat.cwd
-
-    async def play(self, *steps: str, permit: Permit = deny) -> Played:
-        """Run a turn to its end."""
-        played = Played()
-        with anyio.fail_after(15):
-            async with self.backend.run(TurnRequest("t1", "\n".join(steps), permit)) as program:
-                async for event in program.events():
-                    played.events.append(event)
-        return played
-
-    def kept(self, name: str) -> list[dict[str, Any]]:
-        """Give what the program noted: `starts` or `heard`."""
-        path = self.folder / f"{name}.jsonl"
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+class Gemini(Opened[GeminiBackend]):
+    """See `Opened`."""
 
     def heard(self, method: str) -> list[dict[str, Any]]:
         """Give what came with a method."""
         return [line["params"] for line in self.kept("heard") if line.get("method") == method]
-
-    @property
-    def pids(self) -> list[int]:
-        """The processes there were, in their order."""
-        return [start["pid"] for start in self.kept("starts")]
 
     @property
     def argv(self) -> list[str]:
@@ -83,11 +53,10 @@ def open_gemini(seat_for: MakeSeat) -> OpenGemini:
     async def opened(
         attached: Callable[[], anyio.Event] = attached_already, **settings: object
     ) -> AsyncGenerator[Gemini]:
-        command = [sys.executable, "-I", "-S", str(PROGRAM)]
-        seat = seat_for(**{"backend": "gemini", "command": command, **settings})
+        seat = seat_for(**{"backend": "gemini", "command": fake("gemini"), **settings})
         backend = GeminiBackend(replace(seat, attached=attached))
         async with backend.open():
-            yield Gemini(backend)
+            yield Gemini(backend, seat)
 
     return opened
 

@@ -1,29 +1,16 @@
 """One process over many turns: when it stays, when it goes, what of it is kept."""
 
 import os
-from pathlib import Path
 
 import anyio
 import pytest
 
 from harness.backends.gemini import backend as module
 from harness.backends.protocol import Began, Ended, NotStartedError, Output, ToolUse, TurnRequest
+from tests.fakes.processes import alive, gone
 from tests.harness.backends.gemini.conftest import Gemini, OpenGemini, said
-from tests.harness.backends.playing import Played
+from tests.harness.backends.playing import Played, ending
 from wire.turns import Usage
-
-
-def alive(pid: int) -> bool:
-    """Say whether a process runs; one that nobody has reaped does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def ending(played: Played) -> tuple[str, str]:
-    """Give outcome and reason."""
-    return played.ended.outcome, played.ended.reason
 
 
 async def test_one_process_serves_turn_after_turn(gemini: Gemini) -> None:
@@ -219,9 +206,7 @@ async def test_a_turn_that_is_left_ends_the_program_that_ignores_it(gemini: Gemi
                     child = int(words[0].split()[1])
                     break
     assert not alive(program.pid)
-    with anyio.fail_after(5):
-        while alive(child):
-            await anyio.lowlevel.checkpoint()
+    await gone(child)
     assert ending(await gemini.play("say hello")) == ("completed", "")
 
 

@@ -1,54 +1,23 @@
 """The opencode backend over a program that speaks the API of its server, and keeps what it was told."""
 
 import json
-import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
 from harness.backends.opencode.backend import OpencodeBackend
-from harness.backends.protocol import Permit, TurnRequest, deny
 from harness.warmth import Place
+from tests.fakes.processes import fake
 from tests.harness.backends.conftest import MakeSeat
-from tests.harness.backends.playing import Played
-
-PROGRAM = Path(__file__).parents[3] / "fakes" / "opencode.py"
+from tests.harness.backends.playing import Opened, Played
 
 
 @dataclass
-class Opencode:
-    """One backend that is open, and the folder of its program."""
-
-    backend: OpencodeBackend
-
-    @property
-    def folder(self) -> Path:
-        """Where the program runs."""
-        return self.backend.seat.cwd
-
-    async def play(self, *steps: str, permit: Permit = deny) -> Played:
-        """Run a turn to its end."""
-        played = Played()
-        with anyio.fail_after(15):
-            async with self.backend.run(TurnRequest("t1", "\n".join(steps), permit)) as program:
-                async for event in program.events():
-                    played.events.append(event)
-        return played
-
-    def kept(self, name: str) -> list[dict[str, Any]]:
-        """Give what the program noted: `starts` or `heard`."""
-        path = self.folder / f"{name}.jsonl"
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
-
-    @property
-    def pids(self) -> list[int]:
-        """The processes there were, in their order."""
-        return [start["pid"] for start in self.kept("starts")]
+class Opencode(Opened[OpencodeBackend]):
+    """See `Opened`."""
 
     def calls(self, method: str, ending: str) -> list[dict[str, Any]]:
         """Give the bodies of some requests."""
@@ -77,11 +46,10 @@ def open_opencode(seat_for: MakeSeat) -> OpenOpencode:
 
     @asynccontextmanager
     async def opened(place: Place | None = None, **settings: object) -> AsyncGenerator[Opencode]:
-        command = [sys.executable, "-I", "-S", str(PROGRAM)]
-        seat = seat_for(**{"backend": "opencode", "command": command, **settings})
+        seat = seat_for(**{"backend": "opencode", "command": fake("opencode"), **settings})
         backend = OpencodeBackend(seat if place is None else replace(seat, place=place))
         async with backend.open():
-            yield Opencode(backend)
+            yield Opencode(backend, seat)
 
     return opened
 

@@ -1,9 +1,7 @@
 """One server over many turns: when it stays, when it goes, what of it is kept."""
 
 import json
-import os
 import sys
-from pathlib import Path
 
 import anyio
 import pytest
@@ -21,8 +19,9 @@ from harness.backends.protocol import (
 )
 from harness.backends.session_file import read
 from harness.warmth import Place, Warmth
+from tests.fakes.processes import alive, gone
 from tests.harness.backends.opencode.conftest import Opencode, OpenOpencode, said
-from tests.harness.backends.playing import Played, lines
+from tests.harness.backends.playing import Played, ending, lines
 from wire.turns import Usage
 
 SHORT_LIVED = """
@@ -33,28 +32,6 @@ print(started.pid, flush=True)
 os._exit(1)
 """
 """A harness that begins a server, and is killed."""
-
-
-def alive(pid: int) -> bool:
-    """Say whether there is such a process."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def running(pid: int) -> bool:
-    """Say whether it still runs; that nobody reaped it is not its fault."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def ending(played: Played) -> tuple[str, str]:
-    """Give outcome and reason."""
-    return played.ended.outcome, played.ended.reason
 
 
 async def test_one_server_serves_turn_after_turn(opencode: Opencode) -> None:
@@ -74,9 +51,7 @@ async def test_leaving_the_backend_ends_the_server(open_opencode: OpenOpencode) 
     async with open_opencode() as opencode:
         await opencode.play("orphan", "say hello")
     assert not alive(opencode.pids[0])
-    with anyio.fail_after(5):
-        while running(int((opencode.folder / "orphans.jsonl").read_text())):
-            await anyio.lowlevel.checkpoint()
+    await gone(int((opencode.folder / "orphans.jsonl").read_text()))
 
 
 async def test_cold_means_a_server_for_each_turn_and_one_session(open_opencode: OpenOpencode) -> None:
@@ -101,9 +76,7 @@ async def test_making_room_ends_the_server_and_the_session_goes_on(open_opencode
         with place.turn():
             await opencode.play("say hello")
         assert not alive(opencode.pids[0])
-        with anyio.fail_after(5):
-            while running(int((opencode.folder / "orphans.jsonl").read_text())):
-                await anyio.lowlevel.checkpoint()
+        await gone(int((opencode.folder / "orphans.jsonl").read_text()))
     assert len(opencode.pids) == 2
     assert len(set(opencode.sessions())) == 1
 
@@ -169,9 +142,7 @@ async def test_a_server_whose_harness_was_killed_ends_with_what_it_started(open_
         argv, (start,) = launch.argv_of(opencode.backend.seat), opencode.kept("starts")
         command = [sys.executable, "-c", SHORT_LIVED, *argv]
         done = await anyio.run_process(command, env=start["env"], cwd=opencode.folder, check=False)
-        with anyio.fail_after(10):
-            while running(int(done.stdout)):
-                await anyio.lowlevel.checkpoint()
+        await gone(int(done.stdout))
 
 
 # --- permissions ------------------------------------------------------------------------------------
@@ -316,13 +287,18 @@ async def test_first_retries_are_its_own_affair(opencode: Opencode) -> None:
     assert played.ended.outcome == "completed"
 
 
-async def test_a_full_history_is_left_behind(opencode: Opencode) -> None:
-    """[H21] It mends that itself once; then it would go on for ever."""
-    overflow = 'error {"name": "ContextOverflowError", "data": {"message": "too long"}}'
-    assert (await opencode.play(overflow, "compact", "say hello")).ended.outcome == "completed"
-    assert ending(await opencode.play(overflow, overflow, "stuck")) == ("context_full", "too long")
-    await opencode.play("say hello")
-    assert len(set(opencode.sessions())) == 2
+OVERFLOW = 'error {"name": "ContextOverflowError", "data": {"message": "too long"}}'
+
+
+async def test_a_full_history_is_summarized(opencode: Opencode) -> None:
+    """[H21] [H38] It mends that itself once, then would go on for ever, and is told to before the mail comes again."""
+    assert (await opencode.play(OVERFLOW, "compact", "say hello")).ended.outcome == "completed"
+    assert ending(await opencode.play(OVERFLOW, OVERFLOW, "stuck")) == ("context_full", "too long")
+    assert (await opencode.play("say hello", OVERFLOW)).ended.outcome == "completed"
+    assert len(set(opencode.sessions())) == 1
+    (asked,) = opencode.calls("POST", "/summarize")
+    assert asked == {"providerID": "fake", "modelID": "large", "auto": False}
+    assert opencode.backend.remembers
 
 
 @pytest.mark.parametrize("status", ['{"status": "failed", "error": "refused"}', "{}", '{"status": "needs_auth"}'])

@@ -1,24 +1,19 @@
 """The pty backend over a program that draws as a real one does, and keeps what is typed."""
 
-import json
-import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
 from harness.backends.choose import backend_for
-from harness.backends.protocol import Ended, Permit, RunningTurn, TurnRequest, deny
+from harness.backends.protocol import Ended, RunningTurn
 from harness.backends.pty.backend import PtyBackend
+from tests.fakes.processes import fake
 from tests.fakes.toolbox import Toolbox, toolbox
 from tests.harness.backends.conftest import MakeSeat
-from tests.harness.backends.playing import Played
-
-PROGRAM = Path(__file__).parents[3] / "fakes" / "terminal.py"
+from tests.harness.backends.playing import Opened, Played
 
 BOX: dict[str, Any] = {
     "ready": r"^│ > ",
@@ -46,35 +41,10 @@ BOX: dict[str, Any] = {
 
 
 @dataclass
-class Box:
-    """One backend that is open, and the folder of its program."""
+class Box(Opened[PtyBackend]):
+    """See `Opened`. Its program can call tools."""
 
-    backend: PtyBackend
     tools: Toolbox
-
-    @property
-    def folder(self) -> Path:
-        """Where the program runs."""
-        return self.backend.seat.cwd
-
-    async def play(self, *steps: str, permit: Permit = deny) -> Played:
-        """Run a turn to its end."""
-        played = Played()
-        with anyio.fail_after(15):
-            async with self.backend.run(TurnRequest("t1", "\n".join(steps), permit)) as program:
-                async for event in program.events():
-                    played.events.append(event)
-        return played
-
-    def kept(self, name: str) -> list[Any]:
-        """Give what the program noted: `starts`, `typed`, `orphans`."""
-        path = self.folder / f"{name}.jsonl"
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
-
-    @property
-    def pids(self) -> list[int]:
-        """The processes there were, in their order."""
-        return [start["pid"] for start in self.kept("starts")]
 
 
 async def shows(program: RunningTurn, words: str) -> Played:
@@ -104,13 +74,13 @@ def open_box(seat_for: MakeSeat) -> OpenBox:
     @asynccontextmanager
     async def opened(*args: str, agent: dict[str, Any] | None = None, **pty: Any) -> AsyncGenerator[Box]:
         async with toolbox() as tools:
-            command = [sys.executable, "-I", "-S", str(PROGRAM)]
             table = {**BOX, **pty}
-            seat = seat_for(**{"backend": "pty", "command": command, "args": list(args), "pty": table, **(agent or {})})
+            ours = {"backend": "pty", "command": fake("terminal"), "args": list(args), "pty": table}
+            seat = seat_for(**{**ours, **(agent or {})})
             backend = backend_for(replace(seat, mcp_url=tools.url, tools=tools.tools))
             assert isinstance(backend, PtyBackend)
             async with backend.open():
-                yield Box(backend, tools)
+                yield Box(backend, seat, tools)
 
     return opened
 

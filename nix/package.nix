@@ -41,6 +41,7 @@ python3Packages.buildPythonApplication {
     starlette
     tzdata
     uvicorn
+    websockets
   ];
 
   pythonRelaxDeps = true;

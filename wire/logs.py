@@ -18,8 +18,8 @@ from wire.log_lines import render_line
 
 __all__ = ["Log", "bind", "configure", "get_logger", "render_line"]
 
-LIBRARIES = ("uvicorn", "uvicorn.error", "uvicorn.access", "mcp")
-"""They may bring handlers of their own, which are taken away."""
+LIBRARIES = ("uvicorn", "uvicorn.error", "uvicorn.access", "mcp", "websockets")
+"""They may bring handlers of their own, which are taken away, and below WARNING they tell what is said."""
 
 _bound: ContextVar[Mapping[str, object] | None] = ContextVar("bound_log_fields", default=None)
 

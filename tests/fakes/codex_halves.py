@@ -24,16 +24,15 @@ async def serve(path: Path) -> None:
     about = {"words": sys.argv[5:], "told": told, "cwd": str(Path.cwd()), "environment": around, "pid": os.getpid()}
 
     async def meet(peer: Peer) -> None:
-        await peer.greet()
         while True:
-            request = json.loads((await peer.receive())[1])
+            request = json.loads(await peer.recv())
             told.append([request["method"], request.get("params", {})])
             path.with_name(NOTES).write_text(json.dumps(about), encoding="utf-8")
             if "id" in request:
                 refused = os.environ.get("PLAYS") == "proud" and request["method"] == "account/login/start"
                 answer: dict[str, object] = {"error": {"message": "that is no key"}} if refused else {"result": {}}
-                await peer.send(json.dumps({"method": "remoteControl/status/changed", "params": {}}).encode())
-                await peer.send(json.dumps({"id": request["id"], **answer}).encode())
+                await peer.send(json.dumps({"method": "remoteControl/status/changed", "params": {}}))
+                await peer.send(json.dumps({"id": request["id"], **answer}))
 
     path.with_name(NOTES).write_text(json.dumps(about), encoding="utf-8")
     async with listening(path, meet):

@@ -282,8 +282,9 @@ def test_anything_may_be_a_field(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_libraries_are_heard_from_warning_on(tmp_path: Path, console: io.StringIO) -> None:
-    """Ours: in the same places as everything else."""
-    for name in ("uvicorn", "uvicorn.access", "uvicorn.error", "mcp", "mcp.server.lowlevel"):
+    """Ours: in the same places as everything else; below it they tell what is said, whatever the root says."""
+    logging.getLogger().setLevel(logging.DEBUG)
+    for name in ("uvicorn", "uvicorn.access", "uvicorn.error", "mcp", "mcp.server.lowlevel", "websockets.client"):
         library = logging.getLogger(name)
         library.info("chatter of %s", name)
         library.warning("trouble in %s", name)
@@ -293,6 +294,7 @@ def test_libraries_are_heard_from_warning_on(tmp_path: Path, console: io.StringI
         "trouble in uvicorn.error",
         "trouble in mcp",
         "trouble in mcp.server.lowlevel",
+        "trouble in websockets.client",
     ]
     assert "chatter" not in console.getvalue()
 

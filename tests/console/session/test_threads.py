@@ -57,7 +57,7 @@ class Server:
 
     async def says(self, method: str, **params: object) -> None:
         """Tell everybody."""
-        await self._peers[-1].send(json.dumps({"method": method, "params": params}).encode())
+        await self._peers[-1].send(json.dumps({"method": method, "params": params}))
 
     def reads(self, thread: str) -> bool:
         """Say whether somebody wanted to know of a thread."""
@@ -65,17 +65,16 @@ class Server:
 
     async def hangs_up(self) -> None:
         """Let everybody come again."""
-        await self._peers[-1].hang_up()
+        await self._peers[-1].close()
 
     async def meet(self, peer: Peer) -> None:
         """Serve one client."""
-        await peer.greet()
         self._peers.append(peer)
         while True:
-            request: Json = json.loads((await peer.receive())[1])
+            request: Json = json.loads(await peer.recv())
             self.asked.append(request)
             if "id" in request:
-                await peer.send(json.dumps({"id": request["id"], **self._answer(request)}).encode())
+                await peer.send(json.dumps({"id": request["id"], **self._answer(request)}))
 
     def _answer(self, request: Json) -> Json:
         params = request["params"]

@@ -16,6 +16,7 @@ from benchmarks import loads
 from benchmarks.agent_rows import agent_figures, agent_goals
 from benchmarks.bursts import bursts
 from benchmarks.commits import one_row_commits
+from benchmarks.events import event_figures, event_goals, events
 from benchmarks.figures import Figure, percentile
 from benchmarks.fleet import BODY, Fleet
 from benchmarks.floor.client import floor_post
@@ -100,10 +101,12 @@ async def measure(plan: Plan, folder: Path, say: Say) -> list[Figure]:
     await idleness(series, plan, folder / "idleness")
     say("freezes")
     await freezes(series, plan, folder / "freezes")
+    say("signed events over MQTT")
+    await events(series, plan, folder / "events")
     own = figures(series, plan)
     goals = [figure for figure in own if figure.goal is not None]
-    rest = [*own[len(goals) :], *agent_figures(series, plan), *session_figures(series)]
-    return [*goals, *agent_goals(series, plan), *session_goals(series), *rest]
+    rest = [*own[len(goals) :], *agent_figures(series, plan), *session_figures(series), *event_figures(series)]
+    return [*goals, *agent_goals(series, plan), *session_goals(series), *event_goals(series), *rest]
 
 
 def _home(root: Path, fleet: Fleet) -> Home:

@@ -3,11 +3,13 @@
 import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio
 
+from broker.bridge.bridge import Bridge
+from broker.bridge.where import Where
 from broker.edge import registry, valves
 from broker.edge.office import Office
 from broker.edge.server import Server, listening
@@ -25,8 +27,9 @@ from wire.errors import Internal
 from wire.home import Home
 from wire.layout import bring_up_to_date
 from wire.logs import get_logger
-from wire.settings import LinkSettings, Settings
+from wire.settings import LinkSettings, MqttSettings, Settings
 from wire.settings_file import read_settings
+from wire.topics import prefix_of
 
 log = get_logger("broker")
 
@@ -46,10 +49,13 @@ class _Nerves:
     def __init__(self) -> None:
         self.server: Server | None = None
         self.keeper: Timekeeper | None = None
+        self.bridge: Bridge | None = None
         self.broken = anyio.Event()
 
     def on_effects(self, effects: Effects) -> None:
         """Apply what a batch asked for."""
+        if effects.posts and self.bridge is not None:
+            self.bridge.on_posts()
         if self.server is None:
             return
         for push in effects.pushes:
@@ -97,6 +103,11 @@ async def serve(
             nerves.server = server
             nerves.keeper = Timekeeper(office, server.hub)
             group.start_soon(nerves.keeper.run)
+            where = _begin_jobs(office, settings)
+            nerves.bridge = bridge = Bridge(office.writer, lambda: office.rules, where, office.clock)
+            office.probe_transport, office.transport_warnings = bridge.probe, bridge.warnings
+            office.hears_for_ms = bridge.hears_for_ms
+            group.start_soon(bridge.run)
             log.info("broker_started", fleet=office.fleet, home=str(office.home.root), tls_port=port)
             ready(office)
             await _stopped(stop, nerves.broken)
@@ -104,6 +115,16 @@ async def serve(
     if nerves.broken.is_set():
         raise Internal("the broker's writer has stopped; its log says why. Nothing accepted is lost: start it again")
     log.info("broker_stopped")
+
+
+def _begin_jobs(office: Office, settings: Settings | None) -> Where:
+    """Settle under which name and topics events are taken: it holds until the next start, whatever is applied."""
+    mqtt = settings.mqtt if settings else MqttSettings()
+    prefix = prefix_of(mqtt.topic_prefix, office.fleet)
+    office.rules = replace(office.rules, fleet=office.fleet, topic_prefix=prefix)
+    where = Where(office.home, mqtt, prefix, os.environ)
+    office.transport = where.told
+    return where
 
 
 def _migrate(home: Home) -> None:

@@ -13,7 +13,7 @@ import anyio
 from broker.edge import valves
 from broker.edge.hub import Hub
 from broker.edge.office import Office
-from broker.services import notices, retention, statistics, wakeups
+from broker.services import job_monitor, notices, retention, statistics, wakeups
 from broker.services.callers import OPERATOR
 from wire.errors import QueenpostError
 from wire.fleet import Push
@@ -84,7 +84,7 @@ class Timekeeper:
         """Lapse leases, end back-offs, fire reminders; the commit also ends waits whose time is up."""
         self.due_ms = None  # the commit tells the next one
         started_s = anyio.current_time()
-        if await self.office.writer.run(wakeups.run_due):
+        if await self.office.writer.run(partial(wakeups.run_due, heard_for_ms=self.office.hears_for_ms())):
             took_s = anyio.current_time() - started_s
             await anyio.sleep(min(max(took_s * REST_TIMES, REST_MIN_S), REST_MAX_S))
 
@@ -94,6 +94,7 @@ class Timekeeper:
         self._look_at_disk()
         await valves.follow_file(self.office)
         await self._look_at_agents()
+        await self.office.writer.run(partial(job_monitor.reconcile, heard_for_ms=self.office.hears_for_ms()))
         await self._forget()
         await self._count_turns()
 
@@ -145,7 +146,7 @@ class Timekeeper:
             if step is None:
                 return
             if not await self.office.writer.run(step):
-                self.sweep.done()
+                self.sweep.done(step)
 
     async def _count_turns(self) -> None:
         """Make the figures of turns that ended; the rest in later rounds."""

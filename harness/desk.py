@@ -14,9 +14,12 @@ from harness.backends.tool_calls import ToolCalls
 from harness.checkpoints import Checkpoint, go_on
 from harness.open_turn import OpenTurn
 from harness.post import Post
+from mcp_tools.claims import Add, Claims, nowhere
 from mcp_tools.desk import Received
-from wire.errors import QueenpostError
+from wire.clock import Clock, SystemClock
+from wire.errors import Closed, QueenpostError
 from wire.inbox import InboxPeek, InboxPeeked
+from wire.jobs import Job
 from wire.logs import get_logger
 from wire.model import Mutation, Request, Result
 from wire.settings import Role
@@ -34,13 +37,17 @@ log = get_logger("harness")
 class HarnessDesk:
     """See `mcp_tools.desk.Desk`."""
 
-    def __init__(self, post: Post, role: Role, checkpoint: Checkpoint = go_on) -> None:
+    def __init__(
+        self, post: Post, role: Role, checkpoint: Checkpoint = go_on, *, keep: Add = nowhere, clock: Clock | None = None
+    ) -> None:
         self.agent = post.agent
         self.role: Role = role
         self.open: OpenTurn | None = None
         """The turn that is open now."""
         self.tools = ToolCalls()
         """What the agent's program calls here."""
+        self.claims = Claims(post, keep, (clock or SystemClock()).wall_ms, self._turn_of_jobs)
+        """The jobs that the open turn works on."""
         self._post = post
         self._checkpoint = checkpoint
         self._calls = anyio.Semaphore(CALLS_AT_ONCE)
@@ -54,6 +61,7 @@ class HarnessDesk:
             yield self.open
         finally:
             self.open = None
+            self.claims.end_turn()
 
     async def call(self, request: Request, result: type[R], *, timeout_s: float = 30.0) -> R:
         """See `Desk`."""
@@ -71,7 +79,19 @@ class HarnessDesk:
             return await self._peek(maximum)
         with self.tools.call("inbox.recv"):
             async with self._recvs:
-                return await turn.take(maximum, wait_s)
+                received = await turn.take(maximum, wait_s)
+        return received.noting(await self.claims.work_on(received.mail, turn.id))
+
+    async def claim_job(self) -> Job | None:
+        """See `Desk`."""
+        turn = self._turn_of_jobs()
+        with self.tools.call("jobs.claim"):
+            return await self.claims.claim(turn)
+
+    def _turn_of_jobs(self) -> str:
+        if self.open is None:
+            raise Closed("a job is worked on in a turn, and yours has ended; end your work")
+        return self.open.id
 
     async def _peek(self, maximum: int) -> Received:
         peeked = await self.call(InboxPeek(max=maximum), InboxPeeked)
@@ -81,6 +101,7 @@ class HarnessDesk:
         """See `Desk`. What cannot be returned now is returned before the turn is closed."""
         if (turn := self._turn_of(received)) is None:
             return
+        self.claims.let_go(received.mail)
         try:
             await turn.give_back(mail.id for mail in received.mail)
         except QueenpostError as exc:

@@ -1,6 +1,6 @@
 """A tool call that nothing allows yet becomes a durable ask: whoever answers it lets the turn go on (DESIGN 8)."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import anyio
@@ -36,11 +36,15 @@ class PermissionDesk:
         policy: Permissions,
         delegate: Rules | None = None,
         lender: Lender | None = None,
+        *,
+        said: Callable[[str, str], Awaitable[None]] | None = None,
     ) -> None:
         self._post = post
         self._reporter = reporter
         self._policy = policy
         self._delegate = delegate or {}
+        self._said = said
+        """Says on the jobs of the turn that something is asked."""
         self._lender = lender
         """Lends the turn's slot to whoever decides: the program that asks stands still (DESIGN 8)."""
         self._allowed: set[Permission] = set()
@@ -112,6 +116,8 @@ class PermissionDesk:
         self._open.append(words)
         try:
             await self._say()
+            if self._said is not None:
+                await self._said(ask, f"{permission.tool} {permission.detail}")
             yield
         finally:
             self._open.remove(words)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mcp_tools.rendering import draw_boundary, render_mail, render_open_asks
+from mcp_tools.rendering import draw_boundary, render_hint, render_mail, render_open_asks
 from prompts.loader import render, text
 from wire.agents import AgentsWho
 from wire.turns import Turn
@@ -47,6 +47,7 @@ def _mail(turn: Turn) -> dict[str, object]:
     return {
         "messages": [render_mail(mail, boundary) for mail in turn.mail],
         "boundary": boundary,
+        "job_hint": render_hint(turn.mail),
         "open_asks": render_open_asks(turn.open_asks, boundary),
         "waiting": turn.waiting,
     }

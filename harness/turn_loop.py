@@ -167,6 +167,7 @@ class TurnLoop:
     async def _compose(self, turn: Turn) -> str | None:
         """Write the prompt; None where the program already holds the mail."""
         await self.hosted.reporter.say("working")
+        over = await self.hosted.desk.claims.work_on(turn.mail, turn.id)
         if turn.carried and self.hosted.backend.resident:
             return None
         await self.hosted.prepare()
@@ -174,7 +175,7 @@ class TurnLoop:
         self._relies_on_memory = self.hosted.backend.remembers
         prompt = await composer.write(turn, remembers=self._relies_on_memory)
         await self.hosted.checkpoint("composed")
-        return prompt
+        return "\n\n".join([prompt, *over])
 
     async def _run_program(self, turn: Turn, open_turn: OpenTurn, prompt: str | None) -> Ending:
         """Run the program over the turn, renewing the lease while it lives."""

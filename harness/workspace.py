@@ -55,6 +55,11 @@ class Workspace:
         return self.ours / "session.json"
 
     @property
+    def outbox_file(self) -> Path:
+        """Holds the events of its jobs until the broker has recorded them; see `wire.outbox`."""
+        return self.home.agent_harness(self.agent) / "outbox.db"
+
+    @property
     def restart_file(self) -> Path:
         """Holds the number of the operator's wish for a restart that was carried out last."""
         return self.home.agent_harness(self.agent) / "restarted"

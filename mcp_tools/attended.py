@@ -2,30 +2,34 @@
 
 It acks only what the client says or shows to be handled: `done=ID`, or over stdio the next recv that waits (DESIGN
 5.4). It does not end turns by itself: leaving does, or half an hour of silence over HTTP; then everything unacked goes
-back.
+back. Long because how it attaches, takes, renews and leaves is one state.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
-from typing import Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import anyio
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from mcp_tools.attendance import Attendance
+from mcp_tools.claims import Add, Claims, nowhere
 from mcp_tools.desk import Received
 from mcp_tools.presence import Presence
 from mcp_tools.session_note import SessionNote
 from wire.agents import AgentsAttached, AgentsChanged, AgentsDetach, AgentsWho, AgentsWhoami
 from wire.client import BrokerClient, new_key
+from wire.clock import SystemClock
 from wire.errors import Closed, Conflict, Denied, QueenpostError, Stale
 from wire.fleet import Push
 from wire.inbox import InboxPeek, InboxPeeked
+from wire.jobs import Job, JobsFates, JobsRecorded, JobsTransport, JobsTransported, Mark
 from wire.link import Connect
 from wire.logs import get_logger
 from wire.model import Request, Result
+from wire.outlet import Outlet
 from wire.settings import Role
 from wire.turns import (
     RENEW_EVERY_S,
@@ -73,13 +77,22 @@ class Broker(Protocol):
 class AttendedDesk:
     """A `Desk` over a connection that said hello with the agent's own token."""
 
-    def __init__(self, broker: Broker, attendance: Attendance, role: Role, presence: Presence | None = None) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        attendance: Attendance,
+        role: Role,
+        presence: Presence | None = None,
+        keep: Add = nowhere,
+    ) -> None:
         self.agent = attendance.agent
         self.role: Role = role
         self._presence = presence
         """Of a client over HTTP. None over stdio: such a client is there for as long as this process is."""
         self._broker = broker
         self._attendance = attendance
+        self.claims = Claims(broker, keep, SystemClock().wall_ms)
+        """The jobs that this session works on."""
         self._attaching = anyio.Lock()
         self._leaving = False
         self._tasks: TaskGroup
@@ -105,10 +118,20 @@ class AttendedDesk:
         except QueenpostError as exc:
             log.info("not_attached_at_once", agent=self.agent, code=exc.code)
 
+    def start_soon(self, task: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run something for as long as the desk is open."""
+        self._tasks.start_soon(task)
+
     async def call(self, request: Request, result: type[R], *, timeout_s: float = CALL_S) -> R:
         """See `Desk`."""
         with self._sign_of_life():
             return await self._broker.call(request, result, timeout_s=timeout_s)
+
+    async def claim_job(self) -> Job | None:
+        """See `Desk`. Attaches first."""
+        with self._sign_of_life():
+            await self._attach()
+            return await self.claims.claim(None)
 
     async def recv(self, *, maximum: int, wait_s: float, done: str | None) -> Received:
         """See `Desk`. Attaches first; where a harness holds the agent it only looks."""
@@ -134,8 +157,14 @@ class AttendedDesk:
             if exc.details.get("holder") != "harness":
                 raise self._taken_elsewhere(exc) from exc
             return await self._peek(maximum, wait_s)
+        try:
+            over = await self.claims.work_on(taken.mail, taken.turn)
+        except BaseException:  # whoever asked has left meanwhile
+            self._return(taken)
+            raise
         note = FIRST_FINISH if taken.exhausted else None
-        return Received(taken.mail, taken.waiting, taken.turn, peek=False, note=note, open_asks=taken.open_asks)
+        received = Received(taken.mail, taken.waiting, taken.turn, peek=False, note=note, open_asks=taken.open_asks)
+        return received.noting(over)
 
     def _taken_elsewhere(self, exc: Conflict) -> Conflict:
         """Say it to a model; where the other one may yet come back, the broker says for how long."""
@@ -174,6 +203,7 @@ class AttendedDesk:
         """See `Desk`."""
         ids = [mail.id for mail in received.mail]
         self._attendance.forget(ids)
+        self.claims.let_go(received.mail)
         if received.turn is None or not ids:
             return
         try:
@@ -258,8 +288,11 @@ async def attend(
     *,
     presence: Presence | None = None,
     note: SessionNote | None = None,
+    outbox: Path | None = None,
 ) -> AsyncGenerator[AttendedDesk]:
     """Connect as the agent. Taking mail attaches; leaving gives back what was not handled.
+
+    `outbox`: where events of its jobs are kept; None: it publishes none.
 
     Raises:
         Unavailable: no broker listens.
@@ -268,5 +301,19 @@ async def attend(
     attendance = Attendance(agent, note)
     async with BrokerClient(connect, token, "mcp", on_link=attendance.on_link) as client:
         who = await client.call(AgentsWhoami(), AgentsWho)
-        async with AttendedDesk(client, attendance, who.role, presence).open() as desk:
+        outlet = None if outbox is None else _outlet(client, agent, outbox)
+        keep = nowhere if outlet is None else outlet.add
+        async with AttendedDesk(client, attendance, who.role, presence, keep).open() as desk:
+            if outlet is not None:
+                desk.start_soon(outlet.run)
             yield desk
+
+
+def _outlet(client: BrokerClient, agent: str, path: Path) -> Outlet:
+    async def tell() -> JobsTransported:
+        return await client.call(JobsTransport(user="harness"), JobsTransported, timeout_s=40)
+
+    async def confirm(marks: list[Mark]) -> JobsFates:
+        return await client.call(JobsRecorded(marks=marks), JobsFates)
+
+    return Outlet(agent, path, tell, confirm)

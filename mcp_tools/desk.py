@@ -3,11 +3,14 @@
 `harness/desk.py` implements it for hosted agents, `mcp_tools.attended` for a plain client. It knows no MCP.
 """
 
-from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol, Self, TypeVar
 
+from mcp_tools.claims import Claims
 from wire.asks import OpenAsk
 from wire.inbox import Mail
+from wire.jobs import Job
 from wire.model import Request, Result
 from wire.settings import Role
 
@@ -30,6 +33,10 @@ class Received:
     open_asks: list[OpenAsk] = field(default_factory=list[OpenAsk])
     """What the agent was asked before and has not answered, where this mail began a turn."""
 
+    def noting(self, more: Sequence[str]) -> Self:
+        """Give the same with further sentences for the model."""
+        return replace(self, note="; ".join([*([self.note] if self.note else []), *more])) if more else self
+
 
 class Desk(Protocol):
     """One agent's way to the broker. Whose it is comes from a credential, never from an argument."""
@@ -46,6 +53,19 @@ class Desk(Protocol):
 
     async def call(self, request: Request, result: type[R], *, timeout_s: float = 30.0) -> R:
         """Make a request as this agent.
+
+        Raises:
+            QueenpostError: as the broker refused it.
+        """
+        ...
+
+    @property
+    def claims(self) -> Claims:
+        """The jobs that it works on."""
+        ...
+
+    async def claim_job(self) -> Job | None:
+        """Claim the oldest job that nobody was given; None where none is left.
 
         Raises:
             QueenpostError: as the broker refused it.

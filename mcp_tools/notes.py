@@ -8,9 +8,11 @@ from typing import Annotated, TypeVar
 
 from pydantic import Field
 
+from mcp_tools.claims import Claims, nowhere
 from mcp_tools.desk import Received
 from mcp_tools.tool import Arguments, Call, Tool
 from wire.errors import Denied
+from wire.jobs import Job
 from wire.model import Request, Result
 from wire.settings import Role
 
@@ -31,6 +33,11 @@ class NotesDesk:
         Raises:
             Invalid: it cannot be used; says why.
         """
+        self.claims = Claims(self, nowhere, lambda: 0)
+
+    async def claim_job(self) -> Job | None:
+        """Refuse: there is no work here."""
+        raise Denied(NOTHING_ELSE)
 
     async def call(self, request: Request, result: type[R], *, timeout_s: float = 30.0) -> R:
         """Refuse: there is no broker here."""

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from mcp_tools.claims import job_of
 from mcp_tools.desk import Received
+from prompts.loader import render
 from wire.asks import PERMISSION_ANSWERS, OpenAsk
 from wire.escaping import escape
 from wire.inbox import About, EarlierSend, Mail
@@ -54,7 +56,8 @@ def _attributes(mail: Mail) -> str:
     pairs = [("id", mail.id), ("from", mail.sender), ("kind", mail.kind), ("in_reply_to", mail.in_reply_to)]
     shown = "".join(f' {name}="{_name(value)}"' for name, value in pairs if value is not None)
     attempt = f' attempt="{mail.attempt}"' if mail.attempt > 1 else ""
-    about = _about(mail.about) if mail.about else ""
+    job = f' job="{_name(name)}"' if (name := job_of(mail)) else ""
+    about = (_about(mail.about) if mail.about else "") + job
     return f'{shown}{about}{attempt} note="{BROADCAST}"' if mail.broadcast else f"{shown}{about}{attempt}"
 
 
@@ -88,9 +91,14 @@ def _choices(mail: Mail) -> str:
     return f"\n(answer with {how}: {escape(' | '.join(about.options))})"
 
 
-def _name(text: str) -> str:
+def render_hint(mail: Iterable[Mail]) -> str:
+    """Say once what is expected of somebody whose mail carries a job; nothing where none does."""
+    return render("turns/job.md") if any(job_of(message) for message in mail) else ""
+
+
+def _name(name: str) -> str:
     """Names and ids are safe by their patterns; a newer broker must not be able to break a frame either."""
-    return _NOT_A_NAME.sub("_", text[:64])
+    return _NOT_A_NAME.sub("_", name[:64])
 
 
 def _redelivery(mail: Mail, boundary: str) -> str:
@@ -166,6 +174,8 @@ def _text(received: Received, boundary: str, notes: Sequence[str]) -> str:
     if received.peek:
         lines.append(PEEK)
     lines += [render_mail(message, boundary) for message in received.mail] or [EMPTY]
+    if not received.peek and (hint := render_hint(received.mail)):
+        lines.append(f"({hint})")
     if received.open_asks:
         lines.append(render_open_asks(received.open_asks, boundary))
     if received.waiting:

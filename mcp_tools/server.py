@@ -21,7 +21,7 @@ from mcp_types import (
     TextContent,
 )
 
-from mcp_tools import agents, asks, inbox, notes, reminders
+from mcp_tools import agents, asks, inbox, jobs, notes, reminders
 from mcp_tools.handover import Place
 from mcp_tools.tool import Call, Tool
 from wire.errors import Internal, QueenpostError, Unknown
@@ -38,7 +38,7 @@ Context = ServerRequestContext[Any, Any]
 FindPlace = Callable[[Context], Place]
 """Finds the place of a call from the request itself: an MCP session proves nothing about who calls."""
 
-_ALL: tuple[Tool[Any], ...] = (*inbox.TOOLS, *asks.TOOLS, *reminders.TOOLS, *agents.TOOLS)
+_ALL: tuple[Tool[Any], ...] = (*inbox.TOOLS, *asks.TOOLS, *reminders.TOOLS, *jobs.TOOLS, *agents.TOOLS)
 
 log = get_logger("mcp")
 

@@ -54,7 +54,8 @@ async def serve(
     stop, path = anyio.Event(), bearer_path(home, agent)
     async with anyio.create_task_group() as signals:
         await signals.start(_watch_signals, stop)
-        async with attend(home.socket, agent, token, presence=Presence(clock, path)) as desk:
+        outbox = home.agent_harness(agent) / "outbox.db"
+        async with attend(home.socket, agent, token, presence=Presence(clock, path), outbox=outbox) as desk:
             with _alone(home, agent):
                 await _serve(desk, path, port, stop, say)
         signals.cancel_scope.cancel()

@@ -46,7 +46,8 @@ async def serve(
     note = SessionNote(note_path(home, agent)) if connect is None else None
     async with anyio.create_task_group() as group:
         group.start_soon(_stop_on_signal, group.cancel_scope)
-        async with attend(connect or home.socket, agent, token, note=note) as desk:
+        outbox = home.agent_harness(agent) / "outbox.db" if connect is None else None
+        async with attend(connect or home.socket, agent, token, note=note, outbox=outbox) as desk:
             await _serve_streams(desk, wire_in, wire_out, desk.take_place if attach else None)
         group.cancel_scope.cancel()
 

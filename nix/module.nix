@@ -37,7 +37,7 @@ let
     RestrictSUIDSGID = true;
   };
 
-  # Of the broker, which starts no program and writes nowhere but to its home.
+  # Of the broker, which starts no program but its MQTT broker, and writes nowhere but to its home.
   strict = {
     DevicePolicy = "closed";
     MemoryDenyWriteExecute = true;
@@ -47,7 +47,7 @@ let
     ProtectProc = "invisible";
     ProtectSystem = "strict";
     RemoveIPC = true;
-    RestrictAddressFamilies = [ "AF_UNIX" ] ++ optionals listens [ "AF_INET" "AF_INET6" ];
+    RestrictAddressFamilies = [ "AF_UNIX" "AF_INET" "AF_INET6" ]; # MQTT is TCP, on loopback too
     RestrictNamespaces = true;
     SystemCallArchitectures = "native";
     SystemCallFilter = [ "@system-service" "~@privileged" "@chown" ]; # the last to give the socket to a group
@@ -88,6 +88,16 @@ in
       description = "Packages that agents find on their PATH, where their programs are looked for.";
     };
 
+    mosquitto = mkOption {
+      type = types.nullOr types.package;
+      default = pkgs.mosquitto;
+      defaultText = lib.literalExpression "pkgs.mosquitto";
+      description = ''
+        What carries the events of jobs where `settings.mqtt.url` names nothing else; started with the first job.
+        `null`: the MQTT broker in Python that comes with the package.
+      '';
+    };
+
     openFirewall = mkOption {
       type = types.bool;
       default = false;
@@ -117,9 +127,10 @@ in
         description = "Broker of the Queenpost fleet in ${home}";
         wantedBy = [ "multi-user.target" ];
         after = [ "network.target" ];
-        # The broker takes a changed file over while it runs, all but who may reach it.
+        # The broker takes a changed file over while it runs, all but who may reach it and where events travel.
         reloadTriggers = [ toml ];
-        restartTriggers = [ (builtins.toJSON cfg.settings.link) ];
+        restartTriggers = [ (builtins.toJSON { inherit (cfg.settings) link mqtt; }) ];
+        path = optional (cfg.mosquitto != null) cfg.mosquitto;
         startLimitIntervalSec = 60;
         startLimitBurst = 5;
         environment.XDG_RUNTIME_DIR = "/run/${cfg.name}";

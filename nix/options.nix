@@ -84,6 +84,27 @@ in
     statistics_days = option (types.numbers.between 1 36500) 90.0 "Days that statistics are kept.";
   };
 
+  mqtt = {
+    url = unset (types.strMatching "mqtts?://[^[:space:]@]+") ''
+      MQTT broker that carries the events of jobs: `mqtts://host:8883`, or `mqtt://` on a network that is trusted.
+      Unset: the fleet has one of its own, on loopback.
+    '';
+    program = option (types.enum [ "auto" "mosquitto" "amqtt" ]) "auto" ''
+      Which one its own is. `auto`: mosquitto where it is installed, see `services.queenpost.mosquitto`.
+    '';
+    topic_prefix = option (types.strMatching "(.|\n){1,200}") "queenpost/{fleet}" ''
+      What the topics begin with; `{fleet}` is the name of the fleet.
+    '';
+    user = unset (types.strMatching "[!-~]{1,200}") "User at the MQTT broker that `url` names.";
+    password_file = unset text ''
+      File with the password, mode 0600, outside of the Nix store: an absolute path as text, or one that begins with
+      `secrets/`, the folder in the home.
+    '';
+    ca_file = unset file "PEM file of certificates that are trusted instead of the system's; an absolute path.";
+    cert_file = unset file "PEM file with the certificate of this fleet, where the MQTT broker asks for one.";
+    key_file = unset text "PEM file with its private key, mode 0600, outside of the Nix store: an absolute path, as text.";
+  };
+
   link = {
     listen = unset text "`host:port` on which the broker listens with TLS. Unset: no port is opened.";
     certificate = unset file "PEM file with the certificate chain; an absolute path.";

@@ -30,14 +30,17 @@ python3Packages.buildPythonApplication {
 
   dependencies = with python3Packages; [
     aiosqlite
+    amqtt
     anyio
     click
     cronsim
     httpx2
     jinja2
     mcp
+    paho-mqtt
     pydantic
     pyte
+    pyyaml
     starlette
     tzdata
     uvicorn

@@ -10,7 +10,7 @@ let
   accounts = map (name: settings.accounts.${name} // { inherit name; at = "services.queenpost.settings.accounts.${name}"; })
     (attrNames settings.accounts);
   managers = map (agent: agent.name) (filter (agent: agent.role == "manager") agents);
-  link = settings.link;
+  inherit (settings) link mqtt;
 
   rule = assertion: message: { inherit assertion message; };
   inStore = path: lib.hasPrefix builtins.storeDir path;
@@ -49,6 +49,21 @@ let
       "${agent.at}.account names one that is not declared")
   ];
 
+  # What belongs to an MQTT broker that somebody else runs.
+  foreign = filter (key: mqtt.${key} != null) [ "user" "password_file" "ca_file" "cert_file" "key_file" ];
+
+  ofMqtt = at: [
+    (rule (mqtt.url != null || foreign == [ ]) "${at}: ${concatStringsSep ", " foreign} needs url")
+    (rule (mqtt.user == null || mqtt.password_file != null) "${at}: user needs password_file")
+    (rule ((mqtt.cert_file == null) == (mqtt.key_file == null)) "${at}: cert_file and key_file go together")
+    (outside "${at}.password_file" mqtt.password_file (path: absolute path || lib.hasPrefix "secrets/" path))
+    (outside "${at}.ca_file" mqtt.ca_file absolute)
+    (outside "${at}.cert_file" mqtt.cert_file absolute)
+    (outside "${at}.key_file" mqtt.key_file (path: absolute path || lib.hasPrefix "secrets/" path))
+    (secret "${at}.password_file" mqtt.password_file)
+    (secret "${at}.key_file" mqtt.key_file)
+  ];
+
   ofAccount = account: [
     (rule (match "[a-z][a-z0-9-]{0,30}" account.name != null)
       "${account.at}: a name is a lower-case letter, then up to 30 lower-case letters, digits and dashes")
@@ -70,4 +85,5 @@ in
   (outside "services.queenpost.settings.link.key" link.key absolute)
   (secret "services.queenpost.settings.link.key" link.key)
 ]
+++ ofMqtt "services.queenpost.settings.mqtt"
 ++ concatLists (map ofAgent agents ++ map ofAccount accounts)

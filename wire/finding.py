@@ -97,7 +97,7 @@ class Explained(Result):
     """The story of one thing that is no message."""
 
     id: str
-    noun: Literal["agent", "ask", "reminder"]
+    noun: Literal["agent", "ask", "reminder", "job"]
     state: str
     waits_for: str | None = None
     """Why what one might expect has not happened yet, in words."""

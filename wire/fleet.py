@@ -108,6 +108,8 @@ class FleetState(Result):
     operator_mail: int
     open_asks: int = 0
     """Asks put to the operator that are not answered."""
+    jobs: dict[str, int] = {}
+    """Jobs that have not ended, by state; `overdue` are those that are silent past their time-out."""
     frozen: bool = False
     """Everybody is frozen, agents that come later too."""
     wal_bytes: int

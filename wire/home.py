@@ -81,6 +81,20 @@ class Home:
         """The token of an agent."""
         return self.secrets / "agents" / _safe(name)
 
+    @property
+    def mqtt_run(self) -> Path:
+        """What the fleet's own MQTT broker is started with, and what it keeps."""
+        return self.run / "mqtt"
+
+    @property
+    def mqtt_secrets(self) -> Path:
+        """Passwords at the fleet's own MQTT broker."""
+        return self.secrets / "mqtt"
+
+    def mqtt_secret(self, user: str) -> Path:
+        """The password of one kind of principal there."""
+        return self.mqtt_secrets / _safe(user)
+
     def agent_state(self, name: str) -> Path:
         """The folder that belongs to an agent."""
         return self.root / "agents" / _safe(name) / "state"

@@ -49,6 +49,8 @@ class About(Result):
     """When it was meant to fire."""
     missed: int = 0
     """Earlier occurrences that could not fire and are not made up for one by one."""
+    job: str | None = None
+    """The job that this mail carries, or tells of."""
 
 
 class Mail(Result):

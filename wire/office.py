@@ -70,6 +70,10 @@ class FleetFigures(Result):
     asks: dict[str, int]
     """Ended or made since then, by state; `open`: all there are."""
     reminders_delivered: int
+    jobs: dict[str, int] = {}
+    """Ended since then, by state; `pending` and `running`: all there are."""
+    events: dict[str, int] = {}
+    """Recorded of jobs since then, by what was made of them; `refused`: of what was refused since then, all of it."""
     refused: dict[str, int]
     """Since the broker started, by code."""
     connections: int

@@ -7,7 +7,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from wire import agents, asks, finding, fleet, inbox, letters, notes, office, reminders, statistics, turns
+from wire import (
+    agents,
+    asks,
+    finding,
+    fleet,
+    inbox,
+    job_probe,
+    jobs,
+    letters,
+    notes,
+    office,
+    reminders,
+    statistics,
+    turns,
+)  # fmt: skip
 from wire.model import Mutation, Request, Result
 
 Right = Literal["operator", "harness", "agent", "manager"]
@@ -23,7 +37,7 @@ class Op:
     result: type[Result]
     rights: frozenset[Right]
     attached: bool = False
-    """Only for an instance that is attached on this connection: the call is bound to its epoch."""
+    """An agent: only by an instance that is attached on this connection; the call is bound to its epoch."""
     parks: bool = False
     """May wait for mail; can be withdrawn with `request.cancel`."""
 
@@ -101,6 +115,18 @@ _OPS = (
     _op(reminders.RemindersRetry, reminders.RemindersChanged, ("operator", "agent")),
     _op(reminders.RemindersStats, reminders.RemindersCounted, ("operator", "agent")),
     _op(finding.RemindersExplain, finding.Explained, ("operator", "agent")),
+    _op(jobs.JobsRegister, jobs.JobsRegistered, ("operator", "agent")),
+    _op(jobs.JobsClaim, jobs.JobsClaimed, ("operator", "agent"), attached=True),
+    _op(jobs.JobsList, jobs.JobsListed, ("operator", "agent")),
+    _op(jobs.JobsShow, jobs.JobsShown, ("operator", "agent")),
+    _op(jobs.JobsWatch, jobs.JobsShown, ("operator", "agent"), parks=True),
+    _op(jobs.JobsRecorded, jobs.JobsFates, ("operator", "agent")),
+    _op(jobs.JobsTransport, jobs.JobsTransported, ("operator", "harness", "agent")),
+    _op(job_probe.JobsProbe, job_probe.JobsProbed, ("operator",)),
+    _op(jobs.JobsSessions, jobs.JobsSessionsListed, ("operator",)),
+    _op(jobs.JobsReconcile, jobs.JobsReconciled, ("operator",)),
+    _op(jobs.JobsImport, jobs.JobsImported, ("operator",)),
+    _op(jobs.JobsCancel, jobs.JobsChanged, ("operator", "agent")),
     _op(office.FleetFreeze, office.FleetFrozen, ("operator",)),
     _op(office.FleetThaw, office.FleetFrozen, ("operator",)),
     _op(office.FleetBackup, office.FleetBackedUp, ("operator",)),

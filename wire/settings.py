@@ -185,7 +185,7 @@ class RetentionSettings(SettingsModel):
     """The `[retention]` table: how long what has ended is kept. The audit trail is kept for good."""
 
     handled_days: Annotated[float, Field(ge=7, le=36_500)] = 30.0
-    """Mail that was handled or read, asks and reminders that are over; a send's key lives as long. At least 7 days."""
+    """Mail that was handled or read; asks, reminders and jobs that are over; events; keys of sends. At least 7 days."""
     dead_days: Annotated[float, Field(ge=7, le=36_500)] = 30.0
     statistics_days: Annotated[float, Field(ge=1, le=36_500)] = 90.0
 
@@ -209,6 +209,36 @@ class LinkSettings(SettingsModel):
         return self
 
 
+class MqttSettings(SettingsModel):
+    """The `[mqtt]` table: where events of jobs travel. Without a url the fleet has an MQTT broker of its own."""
+
+    url: Annotated[str, Field(pattern=r"^mqtts?://[^\s@]+$")] | None = None
+    """`mqtts://host:8883`, or `mqtt://` on a network that is trusted."""
+    program: Literal["auto", "mosquitto", "amqtt"] = "auto"
+    """Which one the fleet's own is; `auto`: mosquitto where it is installed."""
+    topic_prefix: Annotated[str, Field(min_length=1, max_length=200)] = "queenpost/{fleet}"
+    """What the topics begin with; `{fleet}` is the fleet's name. `python/mqtt` gives python/mqtt/jobs/ID/events."""
+    user: Annotated[str | None, Field(pattern=r"^[!-~]{1,200}$")] = None
+    password_file: str | None = None
+    """File with the password, mode 0600."""
+    ca_file: str | None = None
+    """Certificates that are trusted instead of the system's."""
+    cert_file: str | None = None
+    """Certificate of this fleet, where the MQTT broker asks for one."""
+    key_file: str | None = None
+
+    @model_validator(mode="after")
+    def _belongs_to_a_url(self) -> "MqttSettings":
+        given = [name for name in ("user", "password_file", "ca_file", "cert_file", "key_file") if getattr(self, name)]
+        if self.url is None and given:
+            raise ValueError(f'{given[0]} needs url = "mqtts://…"; the fleet\'s own MQTT broker makes its own users')
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file go together")
+        if self.user is not None and self.password_file is None:
+            raise ValueError('user needs password_file = "secrets/…"')
+        return self
+
+
 class FleetSettings(SettingsModel):
     """The `[fleet]` table."""
 
@@ -222,6 +252,7 @@ class Settings(SettingsModel):
     fleet: FleetSettings = FleetSettings()
     limits: Limits = Limits()
     retention: RetentionSettings = RetentionSettings()
+    mqtt: MqttSettings = MqttSettings()
     link: LinkSettings = LinkSettings()
     accounts: dict[AgentNameField, AccountSettings] = {}
     agents: dict[AgentNameField, AgentSettings] = {}

@@ -16,19 +16,21 @@ from wire.settings import (
     FleetSettings,
     Limits,
     LinkSettings,
+    MqttSettings,
     RetentionSettings,
     Settings,
 )
 from wire.settings_pty import PtyAnswer, PtyFailure, PtySettings
 from wire.toml_lines import Where, key_lines, line_of
 
-LATER = frozenset({"mqtt", "notify"})
+LATER = frozenset({"notify"})
 """Tables and keys that the documentation names and this version does not know yet."""
 TABLES: dict[str, type[BaseModel]] = {
     "fleet": FleetSettings,
     "limits": Limits,
     "retention": RetentionSettings,
     "link": LinkSettings,
+    "mqtt": MqttSettings,
 }
 _KINDS = {
     "string_type": 'text in "quotes"',

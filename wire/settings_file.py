@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from wire.errors import Invalid
-from wire.settings import AgentSettings, LinkSettings, Settings
+from wire.settings import AgentSettings, LinkSettings, MqttSettings, Settings
 from wire.settings_errors import in_words
 
 MAX_FILE_BYTES = 1024 * 1024
@@ -43,7 +43,10 @@ def read_settings(path: Path, *, home: Path) -> Settings:
         if account.token_file is not None
     }
     link = _resolved_link(settings.link, path.parent, home)
-    return settings.model_copy(update={"agents": agents, "accounts": {**settings.accounts, **accounts}, "link": link})
+    mqtt = _resolved_mqtt(settings.mqtt, path.parent, home)
+    return settings.model_copy(
+        update={"mqtt": mqtt, "agents": agents, "accounts": {**settings.accounts, **accounts}, "link": link}
+    )
 
 
 def _text(path: Path) -> str:
@@ -83,6 +86,12 @@ def _resolved(agent: AgentSettings, folder: Path, home: Path) -> AgentSettings:
 def _resolved_link(link: LinkSettings, folder: Path, home: Path) -> LinkSettings:
     files = {"certificate": link.certificate, "key": link.key}
     return link.model_copy(update={key: _absolute(file, folder, home) for key, file in files.items() if file})
+
+
+def _resolved_mqtt(mqtt: MqttSettings, folder: Path, home: Path) -> MqttSettings:
+    names = ("password_file", "ca_file", "cert_file", "key_file")
+    given = {name: value for name in names if (value := getattr(mqtt, name)) is not None}
+    return mqtt.model_copy(update={name: _absolute(value, folder, home) for name, value in given.items()})
 
 
 def _absolute(text: str, folder: Path, home: Path) -> str:

@@ -4,13 +4,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from broker.services import agents, asks, inbox, letters, notes, recall, reminders, settling, turns
+from broker.services import (
+    agents,
+    asks,
+    inbox,
+    job_imports,
+    job_monitor,
+    jobs,
+    letters,
+    notes,
+    recall,
+    reminders,
+    settling,
+    turns,
+)
 from broker.services.callers import Caller, Rules
 from broker.services.replies import once
 from broker.store.tx import Tx
 from wire import agents as wire_agents
 from wire import asks as wire_asks
 from wire import inbox as wire_inbox
+from wire import jobs as wire_jobs
 from wire import letters as wire_letters
 from wire import notes as wire_notes
 from wire import reminders as wire_reminders
@@ -55,6 +69,12 @@ WRITES: dict[str, Write] = {
     "reminders.add": _once_ruled(reminders.add, wire_reminders.RemindersAdded),
     "reminders.cancel": _once(reminders.cancel, wire_reminders.RemindersChanged),
     "reminders.retry": _once(reminders.retry, wire_reminders.RemindersChanged),
+    "jobs.register": _once_ruled(jobs.register, wire_jobs.JobsRegistered),
+    "jobs.claim": _once_ruled(jobs.claim, wire_jobs.JobsClaimed),
+    "jobs.import": _once_ruled(job_imports.take_over, wire_jobs.JobsImported),
+    "jobs.recorded": _plain(jobs.recorded),
+    "jobs.reconcile": _once(job_monitor.note_ended, wire_jobs.JobsReconciled),
+    "jobs.cancel": _once_ruled(jobs.cancel, wire_jobs.JobsChanged),
     "turns.give_back": _plain(settling.give_back),
     "turns.renew": _plain(turns.renew),
     "turns.resume": _plain(turns.resume),
@@ -88,6 +108,7 @@ PARKS: dict[str, Park] = {
     "turns.open": Park(turns.open_turn, lambda _: wire_turns.TurnsOpened(turn=None), is_open=True),
     "turns.take": Park(turns.take, _no_mail, is_open=False),
     "asks.wait": Park(asks.wait, lambda _: wire_asks.AsksWaited(), is_open=False),
+    "jobs.watch": Park(jobs.watch, lambda _: wire_jobs.JobsShown(), is_open=False),
 }
 
 

@@ -95,7 +95,7 @@ class Dispatcher:
         role = self._office.roles.get(caller.name) if caller.kind == "agent" else None
         if caller.kind not in op.rights and not (role == "manager" and "manager" in op.rights):
             raise Denied(f"{op.name} is not for {'an agent' if caller.kind == 'agent' else 'the ' + caller.kind}")
-        if op.attached and caller.epoch is None:
+        if op.attached and caller.kind == "agent" and caller.epoch is None:
             raise Denied(f"{op.name} is for the instance that works for an agent; call agents.attach first")
 
     def _run(self, connection: Connection, op: ops.Op, caller: Caller, request: Request) -> None:

@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from broker.edge import asking, finding, registry, valves, waking
+from broker.edge import asking, finding, jobs, registry, valves, waking
 from broker.edge.connection import Connection
 from broker.edge.hub import Hub
 from broker.edge.office import Office
 from broker.edge.version import program_version
-from broker.services import ask_views, holders, lending, restarts, stories, views
+from broker.services import ask_views, holders, job_views, lending, restarts, stories, views
 from broker.services.callers import Caller
 from wire import agents, fleet, inbox, letters
 from wire.errors import Denied
@@ -34,6 +34,7 @@ async def status(office: Office, _hub: Hub, _line: Connection, _caller: Caller, 
         account, unread = await views.account(reader)
         frozen = await views.is_frozen(reader)
         open_asks = await ask_views.count_for_operator(reader)
+        unfinished = await job_views.counts(reader)
     return fleet.FleetState(
         fleet=office.fleet,
         home=str(office.home.root),
@@ -45,9 +46,10 @@ async def status(office: Office, _hub: Hub, _line: Connection, _caller: Caller, 
         account=account,
         operator_mail=unread,
         open_asks=open_asks,
+        jobs=unfinished,
         frozen=frozen,
         wal_bytes=office.database.wal_bytes(),
-        warnings=office.warnings,
+        warnings=[*office.warnings, *office.transport_warnings()],
     )
 
 
@@ -184,6 +186,11 @@ ERRANDS: dict[str, Errand] = {
     "reminders.list": asking.list_reminders,
     "reminders.stats": asking.reminder_stats,
     "reminders.explain": asking.explain_reminder,
+    "jobs.list": jobs.list_jobs,
+    "jobs.show": jobs.show_job,
+    "jobs.sessions": jobs.sessions,
+    "jobs.transport": jobs.transport,
+    "jobs.probe": jobs.probe,
     "agents.explain": finding.explain_agent,
     "agents.stats": finding.agent_stats,
     "agents.rotate": registry.rotate,

@@ -82,6 +82,8 @@ async def stats(
             turn_ms_p95=most,
             asks=await figures.counts(reader, "asks", since=since),
             reminders_delivered=await figures.firings(reader, since),
+            jobs=await figures.counts(reader, "jobs", since=since),
+            events=await figures.counts(reader, "events", since=since),
             refused=dict(office.refused),
             connections=len(hub),
             database_bytes=office.home.database.stat().st_size,

@@ -1,6 +1,7 @@
 """The parts of a running broker that the edge works with; `broker.app` puts them together."""
 
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from broker.store.readers import Readers
 from broker.store.writer import Writer
 from wire.clock import Clock
 from wire.home import Home
+from wire.job_probe import JobsProbed
+from wire.jobs import JobsTransported, MqttUser
 from wire.settings import Role
 
 
@@ -45,6 +48,14 @@ class Office:
     """The turn loops that wait for mail."""
     refused: Counter[str] = field(default_factory=Counter[str])
     """Refusals since the start, by code."""
+    transport: Callable[[MqttUser], Awaitable[JobsTransported]] | None = None
+    """Says how somebody publishes events; starts the MQTT broker. Set once the bridge is there."""
+    probe_transport: Callable[[bool], Awaitable[JobsProbed]] | None = None
+    """Proves that events are heard; told whether to start the MQTT broker for it. Set with `transport`."""
+    hears_for_ms: Callable[[], int] = int
+    """For how long all events of jobs are heard; 0 while they are not."""
+    transport_warnings: Callable[[], list[str]] = list
+    """What is wrong with the way of events at this moment."""
     warnings: list[str] = field(default_factory=list[str])
     """Shown in status."""
 

@@ -85,6 +85,11 @@ def cancel_of_agent(tx: Tx, agent: str) -> int:
     return len(rows)
 
 
+def cancel_of_job(tx: Tx, job: str) -> None:
+    """End what was asked for a job that has ended: nobody needs the answer."""
+    _cancelled(tx, tx.all("asks.cancel_of_job", job=job, now=tx.now_ms))
+
+
 def _cancelled(tx: Tx, rows: list[Row]) -> None:
     withdraw_mail(tx, [row["message"] for row in rows], WITHDRAWN)
     for row in rows:
@@ -94,6 +99,8 @@ def _cancelled(tx: Tx, rows: list[Row]) -> None:
 def ended(tx: Tx, row: Row, state: str) -> None:
     """Say that an ask is over: to the log, and to whoever waits for it."""
     tx.woke(row["asker"])
+    if row["job"] is not None:
+        tx.woke(OPERATOR)  # who watches that job
     tx.log("ask_ended", ask=ask_id(row["id"]), asker=row["asker"], target=row["target"], state=state)
 
 

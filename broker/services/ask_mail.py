@@ -49,6 +49,8 @@ def put_answer(tx: Tx, caller: Caller, sender: Sender, row: Row, text: str) -> i
     to read it."""
     if row["kind"] == "permission" or row["about"] is not None or row["asker_state"] == "removed":
         return None
+    if row["asker"] == row["target"]:  # for a job that the operator registered, by a program outside the fleet
+        return None
     asker = row["asker"]
     kind = policy.kind_of(caller, sender.role)
     message = _write(tx, sender, kind, asker, text, About(ask=ask_id(row["id"]), part="answer"), reply=row["message"])

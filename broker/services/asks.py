@@ -175,7 +175,8 @@ def answer(tx: Tx, caller: Caller, request: AsksAnswer, rules: Rules) -> AsksAns
     row = _mine(tx, caller, request.ask)
     if row["state"] != "open":
         raise _closed(row)
-    if caller.name == row["asker"]:
+    for_a_job = caller.name == OPERATOR and row["job"] is not None  # of the operator's own, put by a program outside
+    if caller.name == row["asker"] and not for_a_job:
         others = row["target"] if caller.name == OPERATOR else f"{row['target']} or the operator"
         raise Denied(f"{request.ask} is your own; only {others} may answer it. Cancelling takes it back.")
     words = words_of(row)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from wire import topics
 from wire.fleet import PrincipalKind
 from wire.settings import Limits, RetentionSettings
 
@@ -35,6 +36,14 @@ class Rules:
     disk_free_bytes: int | None = None
     """Free space under the home, measured at most a few seconds ago; None where it is unknown."""
     retention: RetentionSettings = field(default_factory=RetentionSettings)
+    fleet: str = "fleet"
+    """The name that the fleet's events carry."""
+    topic_prefix: str = "queenpost/fleet"
+    """What the topics of its jobs begin with; checked when the settings were read."""
+
+    def events_topic(self, job: str) -> str:
+        """Give the topic of a job's events."""
+        return topics.events_topic(self.topic_prefix, job)
 
     @property
     def disk_is_low(self) -> bool:

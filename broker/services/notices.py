@@ -136,11 +136,12 @@ def tell_of_dead(tx: Tx, recipient: str, messages_by_sender: dict[str, list[int]
         ids = ", ".join(message_id(number) for number in messages)
         text = f"{ids} to {recipient} could not be handled and is dead: {why}. The operator can requeue it."
         for name in dict.fromkeys([sender, manager or sender]):
-            if name != recipient and _can_receive(tx, name):
+            if name != recipient and can_receive(tx, name):
                 about = messages[0] if name == sender else None
                 tell(tx, name, text, cause=f"dead:{sender}>{recipient}", about=about)
 
 
-def _can_receive(tx: Tx, name: str) -> bool:
+def can_receive(tx: Tx, name: str) -> bool:
+    """Say whether somebody of this name is part of the fleet."""
     row = tx.one("inbox.recipient", name=name)
     return row is not None and row["state"] != "removed"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from broker.services import replies
+from broker.services import job_monitor, replies
 from broker.services.leasing import is_intact
 from broker.store.tx import Row, Tx
 from wire.settings import RetentionSettings
@@ -48,6 +48,9 @@ def steps(settings: RetentionSettings) -> list[Step]:
         partial(forget_mail, settings=settings),
         partial(forget_asks, settings=settings),
         partial(forget_turns, settings=settings),
+        job_monitor.forget_secrets,
+        partial(job_monitor.forget_events, kept_ms=settings.handled_days * DAY_MS),
+        partial(job_monitor.forget_jobs, kept_ms=settings.handled_days * DAY_MS),
         partial(_drop, "retention.drop_reminders", settings.handled_days * DAY_MS),
         partial(_drop, "retention.drop_firings", settings.statistics_days * DAY_MS),
         partial(_drop, "statistics.drop", settings.statistics_days * DAY_MS),
@@ -147,6 +150,7 @@ class Sweep:
         self.begins_at_ms = at_ms
         return self.left[0] if self.left else None
 
-    def done(self) -> None:
-        """The step that was given has nothing left."""
-        self.left.pop(0)
+    def done(self, step: Step) -> None:
+        """A step that was given has nothing left. Idempotent: two rounds may have been given the same one."""
+        if step in self.left:
+            self.left.remove(step)

@@ -3,7 +3,17 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from broker.services import ask_ends, budgets, firings, leasing, notices, restarts, settling, storms
+from broker.services import (
+    ask_ends,
+    budgets,
+    firings,
+    job_monitor,
+    leasing,
+    notices,
+    restarts,
+    settling,
+    storms,
+)
 from broker.services.policy import settings_of
 from broker.store.tx import Row, Tx
 from wire.reminders import PER_TRANSACTION
@@ -26,6 +36,7 @@ def start(tx: Tx) -> None:
     storms.clock_was_set(tx)
     budgets.clock_was_set(tx)
     firings.start(tx)
+    job_monitor.start(tx)
     restarts.start(tx)
 
 
@@ -44,6 +55,7 @@ def clock_was_set(tx: Tx, step_ms: int) -> None:
     storms.clock_was_set(tx)
     budgets.clock_was_set(tx)
     firings.clock_was_set(tx, step_ms)
+    job_monitor.clock_was_set(tx, step_ms)
     restarts.clock_was_set(tx, step_ms)
     rearm(tx)
 
@@ -54,9 +66,10 @@ def next_due(tx: Tx) -> int | None:
     return row["due"] if row else None
 
 
-def run_due(tx: Tx) -> bool:
+def run_due(tx: Tx, heard_for_ms: int = job_monitor.HEARING_MS) -> bool:
     """Do what is due: lapse turns whose lease ran out, end back-offs, fire reminders. Harmless when nothing is.
 
+    `heard_for_ms`: for how long events of jobs have been heard; without them nobody is called silent.
     True: more reminders are due than one transaction fires.
     """
     for row in tx.all("turns.expired", now=tx.now_ms):
@@ -68,6 +81,7 @@ def run_due(tx: Tx) -> bool:
         tx.woke(row["recipient"])
     ask_ends.expire_due(tx)
     budgets.begin_days(tx)
+    job_monitor.mark_overdue(tx, heard_for_ms)
     notices.flush_due(tx)
     restarts.go_on_if_due(tx)
     fired = firings.fire_due(tx)

@@ -28,12 +28,15 @@ class Effects:
     logs: list[tuple[str, dict[str, Any]]]
     due: bool
     """A due time changed."""
+    posts: bool
+    """There is something for the bridge to do: to publish, or the first job to be heard."""
 
     def __init__(self) -> None:  # by hand: there is one for every command, and factories take four times as long
         self.woken = set()
         self.pushes = []
         self.logs = []
         self.due = False
+        self.posts = False
 
     def add(self, later: "Effects") -> None:
         """Take in the effects of a command that came after."""
@@ -41,6 +44,7 @@ class Effects:
         self.pushes += later.pushes
         self.logs += later.logs
         self.due = self.due or later.due
+        self.posts = self.posts or later.posts
 
 
 class Tx:
@@ -113,6 +117,15 @@ class Tx:
     def revise_due(self) -> None:
         """Effect: a due time changed (lease, back-off). Implied wherever something was written."""
         self.effects.due = True
+
+    def post(self, topic: str, payload: bytes, *, retain: bool) -> None:
+        """Queue something to be published, and tell the bridge after the commit."""
+        self.run("jobs.post", topic=topic, payload=payload, retain=int(retain))
+        self.effects.posts = True
+
+    def needs_bridge(self) -> None:
+        """Effect: somebody may publish events from now on."""
+        self.effects.posts = True
 
     def end(self) -> None:
         """Close what `each` left open: a statement that still reads would keep the WAL from being reused."""

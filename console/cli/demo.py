@@ -1,5 +1,6 @@
 """`queenpost demo`: the main job, end to end, on this machine, in less than half a minute."""
 
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -12,9 +13,9 @@ from console.cli.homes import tilde
 from console.cli.options import Options, command
 from console.cli.screen import bold, dim, print_json, safe
 from console.cli.sizes import tokens_in_short
-from console.demo.cast import Cast
+from console.demo.cast import MANAGER, Cast
 from console.demo.performance import Performance
-from console.demo.report import print_account, print_report
+from console.demo.report import print_account, print_jobs, print_report
 from console.demo.stage import Stage, set_stage
 from console.demo.verdict import Play, as_json
 from console.logins.finding import KNOWN, known_as, look, missing
@@ -46,9 +47,10 @@ def demo(
 ) -> None:
     """See a fleet at work: a manager and two workers survey a folder, and one worker is killed in the middle.
 
-    It needs no key and no service, and takes some seconds. It ends with the report of the survey and with the
-    account of all mail, from the broker. The exit code is 0 only if nothing was lost and the mail of the killed
-    worker was handed out again.
+    It needs no key and no service, and takes some seconds. The survey is a job and so is each part of it: what they
+    say is signed, goes over MQTT and is shown as it is recorded. It ends with the report of the survey, the jobs, and
+    the account of all mail, from the broker. The exit code is 0 only if nothing was lost, every job ended well and the
+    mail of the killed worker was handed out again. --keep says how to watch such a job yourself.
 
     With --backend a real program does the same, under your login, in some minutes. It reads the folder and changes
     nothing. What it costs at most is said before it begins.
@@ -116,13 +118,31 @@ def _show(options: Options, stage: Stage, outcome: Play, *, kept: bool) -> None:
     if outcome.report is not None:
         click.echo()
         print_report(outcome.report if kept else _without_home(outcome.report, stage))
+    if outcome.jobs:
+        print_jobs(outcome.jobs)
+        click.echo()
     if outcome.account is not None:
         print_account(outcome.account)
         click.echo()
     for line in _verdict(outcome):
         click.echo(line)
     if kept:
-        click.echo(f"The home was kept: {stage.home.root}  (look around with --home, or QUEENPOST_HOME)")
+        click.echo(f"The home was kept: {stage.home.root}")
+        for line in _again(stage, outcome):
+            click.echo(dim(line))
+
+
+def _again(stage: Stage, outcome: Play) -> list[str]:
+    """Say how to look around in the home, and how to see a job live; mosquitto_sub finds its password in a file."""
+    home = shlex.quote(str(stage.home.root))
+    return [
+        f"  export QUEENPOST_HOME={home}",
+        "  queenpost up -d                              # the fleet again; `queenpost down` ends it",
+        *([f"  queenpost job watch {outcome.job}   # what was recorded"] if outcome.job else []),
+        f"  queenpost job register --to {MANAGER} {shlex.quote(stage.request)}",
+        "  XDG_CONFIG_HOME=$QUEENPOST_HOME/secrets/mqtt mosquitto_sub \\",
+        '    -p "$(cat $QUEENPOST_HOME/run/mqtt/port)" -v -t "queenpost/demo/jobs/+/events"',
+    ]
 
 
 def _without_home(report: str, stage: Stage) -> str:

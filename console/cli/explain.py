@@ -1,4 +1,4 @@
-"""`queenpost explain`: the whole story of a message, an agent, an ask, a reminder, for a person or a program."""
+"""`queenpost explain`: the story of a message, an agent, an ask, a reminder, a job, for a person or a program."""
 
 import re
 from contextlib import suppress
@@ -20,6 +20,8 @@ from wire.home import Home
 from wire.inbox import DeliveryStory, InboxExplain, InboxExplained
 from wire.model import Request
 
+JOB_ID = re.compile(r"j-[a-z2-7]{16}")
+"""As the broker makes it; an agent with such a name is explained by --agent."""
 BODY_LINES = 12
 BODY_CHARACTERS = 1600
 
@@ -29,7 +31,7 @@ BODY_CHARACTERS = 1600
 @click.option("--agent", "is_agent", is_flag=True, help="ID is the name of an agent, even if it looks like an id.")
 @click.option("--full", is_flag=True, help="Show the whole body of a message.")
 def explain(options: Options, name: str, is_agent: bool, full: bool) -> None:
-    """Tell the story of message m12, ask a3, reminder r4, or of an agent by its name.
+    """Tell the story of message m12, ask a3, reminder r4, a job by its id, or of an agent by its name.
 
     Where it stands, why what one might expect has not happened yet, and all that did.
     """
@@ -49,6 +51,10 @@ def explain(options: Options, name: str, is_agent: bool, full: bool) -> None:
 
 async def _asked(client: BrokerClient, name: str, *, is_agent: bool) -> tuple[InboxExplained | Explained, bool]:
     """Ask for the story by the form of the id; says whether an agent goes by the same name."""
+    if not is_agent and JOB_ID.fullmatch(name):
+        from console.cli.job_story import story_of  # only here: an id of another kind needs nothing of jobs
+
+        return await story_of(client, name), _is_agent(client, name)
     by_id = None if is_agent else _request_of(name)
     if by_id is None:
         return await client.call(AgentsExplain(agent=name), Explained), False

@@ -45,6 +45,28 @@ class Like(click.ParamType[str]):
         return value
 
 
+class JobId(click.ParamType[str]):
+    """The id of a job, which may be unknown to the broker. A shell can complete it while a broker runs."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Let it pass as it is.
+
+        Raises:
+            BadTopic: no job has such an id, in no fleet.
+        """
+        from wire.topics import check_job_id  # only here: few commands name a job
+
+        return check_job_id(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Give the newest jobs whose ids begin so, with their tasks; none where no broker answers at once."""
+        from console.cli.naming import job_ids
+
+        return [CompletionItem(job, help=task) for job, task in job_ids(_home(ctx)) if job.startswith(incomplete)]
+
+
 class AgentName(click.ParamType[str]):
     """The name of an agent, whatever the broker says to it. A shell can complete it while a broker runs."""
 

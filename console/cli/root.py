@@ -58,6 +58,7 @@ COMMANDS: dict[str, Entry] = {
     "claude": Entry("sessions:claude", "Agents", "Open your own Claude Code as an agent."),
     "codex": Entry("sessions:codex", "Agents", "Open your own Codex as an agent."),
     "prompt": Entry("prompt:prompt", "Agents", "Show the words with which an agent is woken."),
+    "job": Entry("jobs:job", "Jobs", "Register, claim, watch, publish and cancel jobs."),
     "broker": Entry("programs:broker", "Programs", "Run the broker alone."),
     "harness": Entry("programs:harness", "Programs", "Run the harness alone."),
     "mcp": Entry("mcp:mcp", "Programs", "Serve an agent's MCP tools; make them known to a client."),

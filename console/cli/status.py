@@ -51,6 +51,7 @@ def fleet_as_json(fleet: FleetState) -> dict[str, Any]:
         "account": fleet.account.model_dump(),
         "operator_mail": fleet.operator_mail,
         "open_asks": fleet.open_asks,
+        "jobs": fleet.jobs,
         "frozen": fleet.frozen,
         "warnings": fleet.warnings,
     }
@@ -150,6 +151,9 @@ def _print_account(fleet: FleetState) -> None:
     if fleet.open_asks:
         waits = "waits" if fleet.open_asks == 1 else "wait"
         click.echo(f"{bold('ASKS')}     {fleet.open_asks} {waits} for your answer{dim('  (queenpost asks --to-me)')}")
+    if fleet.jobs:
+        counts = " · ".join(f"{state} {number}" for state, number in fleet.jobs.items())
+        click.echo(f"{bold('JOBS')}     {counts}{dim('  (queenpost job list)')}")
 
 
 def account_line(account: Account) -> str:

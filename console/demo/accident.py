@@ -7,10 +7,10 @@ from typing import Any
 
 import anyio
 
-from console.supervisor.processes import Process
 from console.transcripts.files import Tail
 from console.transcripts.lines import read_line
 from wire.home import Home
+from wire.processes import Process
 
 LOOK_EVERY_S = 0.05
 PAUSE_MARK = "paused.json"

@@ -21,6 +21,7 @@ from console.supervisor.signals import stop_on_signals
 from wire.client import BrokerClient
 from wire.errors import QueenpostError
 from wire.inbox import InboxExplain, InboxExplained
+from wire.jobs import MAX_SHOWN, JobsShow, JobsShown
 from wire.private_files import read_secret
 
 READY_S = 60.0
@@ -107,7 +108,13 @@ class Performance:
 
 
 async def _body(client: BrokerClient, record: Record) -> str:
-    """Look up what a message says; the log has only its size."""
-    if record.get("event") != "message_accepted":
-        return ""
-    return (await client.call(InboxExplain(message=record["message"]), InboxExplained)).body
+    """Look up what a message or an event of a job says; the log has only that there was one."""
+    match record.get("event"):
+        case "message_accepted":
+            return (await client.call(InboxExplain(message=record["message"]), InboxExplained)).body
+        case "job_event_recorded":
+            shown = await client.call(JobsShow(job=record["job"], limit=MAX_SHOWN), JobsShown)
+            number = (record["epoch"], record["seq"])
+            return next((event.detail for event in shown.events if (event.epoch, event.seq) == number), "")
+        case _:
+            return ""

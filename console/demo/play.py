@@ -1,4 +1,4 @@
-"""The demo itself: ask the manager, kill a worker's program, wait for the report, take the account.
+"""The demo itself: give the manager a job, kill a worker's program, wait for the report, take the account.
 
 It prints nothing: what happens is read from the broker's log by whoever tells it.
 """
@@ -15,7 +15,16 @@ from console.demo.stage import Stage
 from console.demo.verdict import Play
 from wire.client import BrokerClient, new_key
 from wire.fleet import FleetState, FleetStatus
-from wire.inbox import InboxExplain, InboxExplained, InboxList, InboxListed, InboxSend, InboxSent
+from wire.inbox import InboxExplain, InboxExplained, InboxList, InboxListed
+from wire.jobs import (
+    MAX_SHOWN,
+    JobsList,
+    JobsListed,
+    JobsRegister,
+    JobsRegistered,
+    JobsShow,
+    JobsShown,
+)
 
 T = TypeVar("T")
 
@@ -24,8 +33,10 @@ LOOK_EVERY_S = 0.1
 
 async def play(stage: Stage, client: BrokerClient, outcome: Play, on_kill: Callable[[Accident], None]) -> None:
     """Play it to the end; `outcome` holds what is known at any moment, should it be cut short."""
-    request = InboxSend(to=MANAGER, body=stage.request, key=new_key())
-    outcome.request = (await client.call(request, InboxSent)).id
+    request = JobsRegister(to=MANAGER, prompt=stage.request, key=new_key())
+    registered = await client.call(request, JobsRegistered)
+    outcome.job, outcome.request = registered.job, registered.message
+    outcome.needs_ends = stage.cast.known is None
     async with anyio.create_task_group() as tasks:
 
         async def accident() -> None:
@@ -43,13 +54,16 @@ async def play(stage: Stage, client: BrokerClient, outcome: Play, on_kill: Calla
         # The report needs every worker's answer: if nobody was killed until now, nobody will be.
         tasks.cancel_scope.cancel()
     if outcome.failure is None:
-        await _first(lambda: _settled(client))
+        await _first(lambda: _settled(client, needs_ends=outcome.needs_ends))
 
 
 async def take_account(client: BrokerClient, outcome: Play) -> None:
     """Ask the broker what became of all mail, and of what the killed program had in its hands."""
     for message in outcome.accident.mail if outcome.accident else []:
         outcome.stories.append(await client.call(InboxExplain(message=message), InboxExplained))
+    listed = await client.call(JobsList(all=True, limit=MAX_SHOWN), JobsListed)
+    for job in reversed(listed.jobs):
+        outcome.jobs.append(await client.call(JobsShow(job=job.id, limit=MAX_SHOWN), JobsShown))
     fleet = await client.call(FleetStatus(), FleetState)
     outcome.account = fleet.account
     outcome.tokens, outcome.cost_usd = spent(fleet)
@@ -69,8 +83,9 @@ async def _report(client: BrokerClient, request: str) -> str | None:
     return answers[0] if answers else None
 
 
-async def _settled(client: BrokerClient) -> FleetState | None:
-    """Give the fleet once no mail waits and no turn is open."""
+async def _settled(client: BrokerClient, *, needs_ends: bool) -> FleetState | None:
+    """Give the fleet once every job has ended where that is to be, no mail waits, and no turn is open."""
+    running = (await client.call(JobsList(), JobsListed)).jobs if needs_ends else []
     state = await client.call(FleetStatus(), FleetState)
     busy = any(agent.state == "working" for agent in state.agents)
-    return None if busy or state.account.waiting else state
+    return None if running or busy or state.account.waiting else state

@@ -1,11 +1,13 @@
-"""The end of the demo on a terminal: the manager's report, which is Markdown, and the account of all mail."""
+"""The end of the demo on a terminal: the manager's report, which is Markdown, its jobs, and the account of all mail."""
 
 import re
 
 import click
 
-from console.cli.screen import bold, columns, dim, print_table, safe
+from console.cli.job_watch import print_event
+from console.cli.screen import bold, coloured, columns, dim, print_table, safe
 from wire.fleet import Account
+from wire.jobs import JobsShown
 
 ACCOUNT = (
     ("accepted", "messages that the broker took, each on disk before it said so"),
@@ -75,3 +77,15 @@ def _figure(name: str, figure: int) -> str:
     if name == "redelivered":
         return click.style(str(figure), fg="green", bold=True)
     return str(figure) if figure else dim("0")
+
+
+def print_jobs(jobs: list[JobsShown]) -> None:
+    """Print what every job said, as `queenpost job watch` does."""
+    click.echo(f"{bold('JOBS')}  signed events, as `queenpost job watch ID` shows them")
+    for shown in jobs:
+        if (job := shown.job) is None:
+            continue
+        claims = "" if job.epoch < 2 else dim(f", claimed {job.epoch} times")
+        click.echo(f"{bold(job.id)}  {coloured(job.state)}  {job.claimed_by or 'nobody'}{claims}")
+        for event in shown.events:
+            print_event(event, absolute=False)

@@ -16,6 +16,7 @@ from console.demo.accident import Accident
 from console.log_files import Record
 
 COLOURS = {"operator": "yellow", "manager": "cyan", "worker-1": "magenta", "worker-2": "blue"}
+EVENT_COLOURS = {"started": "cyan", "progress": "cyan", "completed": "green", "error": "red"}
 NAME_COLUMNS = 9
 EXCERPT = 70
 
@@ -41,6 +42,10 @@ def gist(body: str) -> str:
     return "(too long for a mail, so it is in a file)" if "file" in job else one_line(body, EXCERPT)
 
 
+def _words(event: str) -> str:
+    return click.style(event, fg=EVENT_COLOURS.get(event), bold=True)
+
+
 @dataclass(slots=True)
 class Telling:
     """The story so far, as far as the next line depends on it."""
@@ -49,6 +54,8 @@ class Telling:
     _mail: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     """Of each open turn."""
     _came_back: set[str] = field(default_factory=set[str])
+    _claimed: dict[str, str] = field(default_factory=dict[str, str])
+    """Who works on which job."""
 
     def line(self, record: Record, body: str = "") -> str | None:
         """Give the line about a record; None where it does not belong to the story."""
@@ -59,6 +66,11 @@ class Telling:
                 return self._opened(record)
             case "turn_closed" | "turn_ended_by_broker" | "turn_lapsed":
                 return self._closed(record)
+            case "job_claimed":
+                self._claimed[record["subject"]] = str(record["principal"]).removeprefix("agent:")
+                return None
+            case "job_event_recorded":
+                return self._said(record, body)
             case _:
                 return None
 
@@ -95,6 +107,11 @@ class Telling:
             back = click.style(f"{', '.join(mail)} back in the inbox", fg="green")
             words = f"turn {turn} {outcome.replace('_', ' ')}, {back}"
         return f"{self._at(record)}  {named(record['agent'])}   {words}"
+
+    def _said(self, record: Record, detail: str) -> str:
+        words = one_line(detail, EXCERPT)
+        who = named(self._claimed.get(record["job"], ""))
+        return f"{self._at(record)}  {who}   job {record['job']} {_words(record['name'])}{words and f': {words}'}"
 
     def _at(self, record: Record) -> str:
         return self._time(datetime.fromisoformat(str(record["time"])))

@@ -3,9 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from console.cli.job_watch import event_as_json
 from console.demo.accident import Accident
 from wire.fleet import Account
 from wire.inbox import DeliveryStory, InboxExplained
+from wire.jobs import Job, JobsShown
 
 
 @dataclass(slots=True)
@@ -25,6 +27,12 @@ class Play:
     tokens: int | None = None
     """In and out, of all turns; None, as of the money: no program said."""
     cost_usd: float | None = None
+    job: str | None = None
+    """Id of the job that the operator registered."""
+    jobs: list[JobsShown] = field(default_factory=list[JobsShown])
+    """Every job with its events, the operator's first."""
+    needs_ends: bool = False
+    """True: each job has to end well. A real program may forget to say the end."""
 
     def problems(self) -> list[str]:
         """Say all that is not as promised; empty when all is well."""
@@ -33,8 +41,13 @@ class Play:
             found.append("no report came")
         if self.accident is None:
             found.append("no program was killed: the worker was not given any work")
+        found += [f"job {job.id} is {job.state}" for job in self._unfinished()]
         found += [problem for story in self.stories for problem in _of_story(story, self.accident)]
         return found + (_of_account(self.account) if self.account else ["the broker gave no account"])
+
+    def _unfinished(self) -> list[Job]:
+        jobs = [shown.job for shown in self.jobs if shown.job is not None]
+        return [job for job in jobs if self.needs_ends and job.state != "completed"]
 
 
 def _of_story(story: InboxExplained, accident: Accident | None) -> list[str]:
@@ -76,6 +89,7 @@ def as_json(play: Play, home: str | None) -> dict[str, Any]:
         "request": play.request,
         "killed": accident and {"agent": accident.agent, "turn": accident.turn, "pid": accident.pid},
         "came_back": [_came_back(story) for story in play.stories],
+        "jobs": [_job(shown.job, shown) for shown in play.jobs if shown.job is not None],
         "report": play.report,
         "account": play.account and play.account.model_dump(),
         "tokens": play.tokens,
@@ -86,3 +100,13 @@ def as_json(play: Play, home: str | None) -> dict[str, Any]:
 def _came_back(story: InboxExplained) -> dict[str, Any]:
     copy = story.deliveries[0]
     return {"id": story.id, "state": copy.state, "turn": copy.turn, "attempt": copy.attempt}
+
+
+def _job(job: Job, shown: JobsShown) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "state": job.state,
+        "claimed_by": job.claimed_by,
+        "epoch": job.epoch,
+        "events": [event_as_json(event) for event in shown.events],
+    }

@@ -1,11 +1,12 @@
 """Whether the broker works: a round trip, a durable write, a real wake, and what its store runs on."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from console.doctor.verdict import Verdict
 from wire.errors import QueenpostError
 from wire.fleet import FleetState
+from wire.job_probe import JobsProbed
 from wire.office import FleetProbed
 
 FIXED_SQLITE = (3, 51, 3)
@@ -25,6 +26,8 @@ class Answers:
     """The middle of a few round trips."""
     state: FleetState
     probed: FleetProbed | QueenpostError
+    carried: JobsProbed | QueenpostError = field(default_factory=lambda: JobsProbed(kind="asleep"))
+    """What came of a probe of job events."""
 
 
 def checks(answers: Answers, client_version: str | None) -> Iterator[Verdict]:

@@ -16,7 +16,7 @@ from typing import IO, Any, cast
 
 import anyio
 
-from console.supervisor.processes import kill_group
+from wire.processes import kill_group
 
 LAST_WORDS_LINES = 20
 CHUNK_BYTES = 64 * 1024

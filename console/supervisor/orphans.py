@@ -11,7 +11,7 @@ from pathlib import Path
 
 import anyio
 
-from console.supervisor.processes import Process, identity, kill_group
+from wire.processes import Process, identity, kill_group
 
 POLL_S = 0.05
 STOP_ORDER = ("harness", "broker")

@@ -1,11 +1,24 @@
 """What a script works with: its mail, the tools, a folder of its own, a voice for the transcript."""
 
+import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.scripted.frames import Handed, Letter, read_frames
-from harness.scripted.mcp_client import McpClient
+from harness.scripted.mcp_client import McpClient, ToolError
+
+_CLAIMED = re.compile(r"job ([a-z0-9-]+) is yours; [^\n]*\n(.*)", re.DOTALL)
+_REGISTERED = re.compile(r"([a-z0-9-]+): ")
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedJob:
+    """A job that nobody else works on."""
+
+    id: str
+    task: str
 
 
 class ScriptedAgent:
@@ -54,6 +67,41 @@ class ScriptedAgent:
     def answer(self, ask: str, answer: str) -> str:
         """Answer a question that was put to this agent, by its id; returns the receipt."""
         return self._tools.call("answer", {"id": ask, "answer": answer})
+
+    def publish(
+        self, event: str, detail: str = "", data: dict[str, Any] | None = None, *, job: str | None = None
+    ) -> str:
+        """Publish a signed event of a job: progress, completed, error. Without `job` that of this turn's mail.
+
+        Raises:
+            ToolError: it was refused; the text says why, and names the jobs where there are several.
+        """
+        optional = {"data": data, "job_id": job}
+        given: dict[str, Any] = {name: value for name, value in optional.items() if value is not None}
+        return self._tools.call("publish_event", {"event": event, "detail": detail, **given})
+
+    def claim_job(self) -> ClaimedJob | None:
+        """Take the oldest job that nobody was given; None where none waits."""
+        claimed = _CLAIMED.fullmatch(self._tools.call("claim_job", {}))
+        return ClaimedJob(claimed[1], claimed[2]) if claimed else None
+
+    def register_job(
+        self, prompt: str, to: str | None = None, *, timeout_s: float | None = None, key: str | None = None
+    ) -> str:
+        """Register a job, as mail for one agent or for whoever claims it, and give its id; the manager's tool.
+
+        The same key again registers nothing twice.
+
+        Raises:
+            ToolError: it was refused; the text says why.
+        """
+        optional = {"to": to, "timeout_seconds": timeout_s, "key": key}
+        given: dict[str, Any] = {name: value for name, value in optional.items() if value is not None}
+        receipt = self._tools.call("register_job", {"prompt": prompt, **given})
+        registered = _REGISTERED.match(receipt)
+        if registered is None:
+            raise ToolError(f"register_job gave no id: {receipt}")
+        return registered[1]
 
     def save_notes(self, text: str) -> str:
         """Hand in the shorter text of the notes, in a session that was opened for that.

@@ -23,6 +23,8 @@ class Letter:
     in_reply_to: str | None = None
     attempt: int = 1
     broadcast: bool = False
+    job: str | None = None
+    """The job that it carries: events are published on that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ def _letter(attributes: dict[str, str], body: str) -> Letter:
         in_reply_to=attributes.get("in_reply_to"),
         attempt=int(attributes.get("attempt", "1")),
         broadcast="broadcast" in attributes.get("note", ""),
+        job=attributes.get("job"),
     )
 
 

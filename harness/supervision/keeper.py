@@ -25,7 +25,9 @@ from harness.workspace import Workspace
 from wire.agents import AgentsAttach, AgentsAttached, AgentsChanged, AgentsDetach, Restart
 from wire.backoff import Backoff
 from wire.errors import Conflict, QueenpostError, Stale, Unavailable
+from wire.jobs import JobsFates, JobsRecorded, JobsTransport, JobsTransported, Mark
 from wire.logs import bind, get_logger
+from wire.outlet import Outlet
 from wire.private_files import read_secret
 from wire.settings import AccountSettings, AgentSettings
 
@@ -78,6 +80,7 @@ class Keeper:
         """What was said last about why it is not held."""
         self._stopping = False
         self._draining = False
+        self._outlet = Outlet(agent, self._workspace.outbox_file, self._tell, self._confirm)
         self._wishes = Wishes(self._workspace.restart_file)
         self._lent = False
         """A terminal is about to open the session."""
@@ -92,6 +95,19 @@ class Keeper:
 
     async def run(self) -> None:
         """Host the agent until told to stop."""
+        async with anyio.create_task_group() as outlet:
+            outlet.start_soon(self._outlet.run)
+            await self._host()
+            outlet.cancel_scope.cancel()
+        self.done.set()
+
+    async def _tell(self) -> JobsTransported:
+        return await self._house.client.call(JobsTransport(user="harness"), JobsTransported, timeout_s=40)
+
+    async def _confirm(self, marks: list[Mark]) -> JobsFates:
+        return await self._post.call(JobsRecorded(marks=marks), JobsFates)
+
+    async def _host(self) -> None:
         with bind(agent=self.agent):
             while not self._stopping:
                 try:
@@ -102,7 +118,6 @@ class Keeper:
                     await self._reporter.say("failed", "a defect of the harness; its log has it as loop_crashed")
                     await self._pause(self._restarts.next_s())
             await self._detach()
-        self.done.set()
 
     async def _live(self) -> None:
         """Attach and serve, once; or wait where that is not possible."""
@@ -153,7 +168,9 @@ class Keeper:
             if self._wishes.fresh:  # before it is noted: who dies in between has not done it
                 session_file.forget(self._workspace.session_file)
             self._wishes.note(wish)
-        desk = HarnessDesk(self._post, attached.role, self._house.checkpoint)
+        desk = HarnessDesk(
+            self._post, attached.role, self._house.checkpoint, keep=self._outlet.add, clock=self._house.clock
+        )  # fmt: skip
         token = self._house.bearers.issue(desk)
         try:
             loop = await self._loop_for(attached, desk, token)
@@ -221,13 +238,15 @@ class Keeper:
                 place=place,
                 secrets=seat.secrets,
                 prepare=seat.prepare,
-                permit=PermissionDesk(
-                    self._post, self._reporter, attached.settings.permissions, attached.settings.delegate, account
-                ),
+                permit=self._permission_desk(attached.settings, desk, account),
                 tidy=tidier_of(self._house, seat, self._post, account, self._reporter),
                 checkpoint=self._house.checkpoint,
             )
         )
+
+    def _permission_desk(self, settings: AgentSettings, desk: HarnessDesk, account: Account) -> PermissionDesk:
+        said = desk.claims.asked
+        return PermissionDesk(self._post, self._reporter, settings.permissions, settings.delegate, account, said=said)
 
     def _account_of(self, seat: Seat) -> Account:
         """Give the account whose limits it shares; where its env_file cannot be read, each start says so."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.architecture.tree import ROOT, name_of
 
 LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)(?:#[^)]*)?\)")
+TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 MAKE_TARGET = re.compile(r"`make ([a-z][a-z0-9]*)\b")
 
 
@@ -31,6 +32,17 @@ def test_documents_name_targets_that_exist() -> None:
         if target not in targets
     ]
     assert not unknown
+
+
+def test_tests_that_documents_name_are_there() -> None:
+    """Ours: a promise that names its test can be looked up."""
+    gone = [
+        f"{name_of(document)}: {path}::{test}"
+        for document in _documents()
+        for path, test in TEST.findall(document.read_text(encoding="utf-8"))
+        if not (ROOT / path).exists() or f"def {test}(" not in _text(path)
+    ]
+    assert not gone
 
 
 def test_agents_md_is_short_and_claude_md_points_to_it() -> None:

@@ -18,6 +18,9 @@ PIN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9-]*)==(?P<version>[^\s;]+)(?: ; (?P<
 COMES_WITH = {"mcp_types": "mcp", "pydantic_core": "pydantic"}
 """Packages that another one pins to the very version and names in its own documentation as ours to use."""
 
+CALLED = {"paho": "paho_mqtt", "yaml": "pyyaml"}
+"""Packages that are imported by another name than they are installed by."""
+
 DATA = {"tzdata"}
 """Read by the standard library and imported by nobody else; the newest is always the best."""
 
@@ -75,7 +78,7 @@ def test_every_dependency_has_an_upper_bound() -> None:
 
 def test_what_is_imported_is_declared() -> None:
     """Ours: nothing is used that only happens to be installed."""
-    known = {*sys.stdlib_module_names, *PRODUCT, *_declared(), *COMES_WITH}
+    known = {*sys.stdlib_module_names, *PRODUCT, *_declared(), *COMES_WITH, *CALLED}
     found = [
         f"{name_of(path)}:{line} {name}"
         for path in product_files()
@@ -88,7 +91,7 @@ def test_what_is_imported_is_declared() -> None:
 def test_what_is_declared_is_imported() -> None:
     """Ours: nothing is installed that nobody uses."""
     imported = {name.split(".")[0] for path in product_files() for _, name in imports(path)}
-    used = {COMES_WITH.get(name, name) for name in imported} | imported
+    used = {(COMES_WITH | CALLED).get(name, name) for name in imported} | imported
     assert not _declared() - used - DATA
 
 

@@ -326,12 +326,12 @@ async def test_a_step_that_fails_does_not_stop_the_clock(
     tries = 0
     real = wakeups.run_due
 
-    def sometimes(tx: Tx) -> None:
+    def sometimes(tx: Tx, heard_for_ms: int) -> None:
         nonlocal tries
         tries += 1
         if tries == 1:
             raise Full("no room for a moment")
-        real(tx)
+        real(tx, heard_for_ms)
 
     monkeypatch.setattr(wakeups, "run_due", sometimes)
     monkeypatch.setattr(timekeeper, "ROUND_S", 0.01)

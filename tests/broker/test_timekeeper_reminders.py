@@ -169,9 +169,9 @@ async def test_a_disk_that_is_full_for_a_moment_delays_a_reminder_only(
     tries = 0
     real = wakeups.run_due
 
-    def sometimes(tx: Tx) -> bool:
+    def sometimes(tx: Tx, heard_for_ms: int) -> bool:
         nonlocal tries
-        done = real(tx)
+        done = real(tx, heard_for_ms)
         tries += 1
         if tries <= 4:
             raise Full("no room for a moment")

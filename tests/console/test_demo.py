@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,7 +60,20 @@ def test_the_demo_does_its_job_and_leaves_nothing(temporary: Path, project: Path
     assert back["attempt"] >= 2
     assert back["turn"] != shown["killed"]["turn"]
     assert "8 text files" in shown["report"]
+    check_jobs(shown["jobs"], shown["killed"]["agent"])
     assert list(temporary.iterdir()) == []
+
+
+def check_jobs(jobs: list[dict[str, Any]], killed: str) -> None:
+    """Issue 5: the operator's job and its two parts, each said to its end; the killed one was claimed again."""
+    assert [job["state"] for job in jobs] == ["completed"] * 3
+    manager, *workers = jobs
+    assert (manager["claimed_by"], manager["epoch"]) == ("manager", 2)
+    assert {job["claimed_by"]: job["epoch"] for job in workers} == {killed: 2, "worker-2": 1}
+    for job in jobs:
+        last = [event["event"] for event in job["events"] if event["epoch"] == job["epoch"]]
+        assert (last[0], last[-1]) == ("started", "completed")
+        assert {event["verified"] for event in job["events"]} == {True}
 
 
 def test_the_demo_tells_its_story_and_keeps_the_home_if_asked(temporary: Path, project: Path) -> None:
@@ -68,7 +83,11 @@ def test_the_demo_tells_its_story_and_keeps_the_home_if_asked(temporary: Path, p
     assert program.returncode == 0, stdout + stderr
     for words in ("operator  → manager", "program killed in the middle", "back in the inbox", "handed out again"):
         assert words in stdout
-    assert stdout.index("ACCOUNT") < stdout.index("All is well")
+    job = re.search(r"queenpost job watch (j-\S+)", stdout)
+    assert job is not None
+    assert f"manager     job {job[1]} completed: reported on " in stdout
+    assert "mosquitto_sub" in stdout
+    assert stdout.index("JOBS  signed events") < stdout.index("ACCOUNT") < stdout.index("All is well")
     (kept,) = temporary.iterdir()
     assert str(kept) in stdout
     assert left_behind(kept / "run" / "up.children") == {}

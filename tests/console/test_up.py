@@ -16,9 +16,9 @@ import pytest
 
 from console.supervisor.lock import holder
 from console.supervisor.orphans import left_behind
-from console.supervisor.processes import Process, identity
 from tests.fakes.json_lines import lines_in
 from wire.home import Home
+from wire.processes import Process, identity
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -5,9 +5,11 @@ from typing import TypeVar
 
 import anyio
 
+from mcp_tools.claims import Claims, nowhere
 from mcp_tools.desk import Received
 from wire.errors import QueenpostError, Unknown
 from wire.inbox import Mail
+from wire.jobs import Job
 from wire.model import Request, Result
 from wire.settings import Role
 
@@ -45,7 +47,12 @@ class FakeDesk:
         """Set when somebody stopped waiting without mail."""
         self.settled = anyio.Event()
         """Set when mail was written or given back."""
+        self.claims = Claims(self, nowhere, lambda: 0)
         self._arrived = anyio.Event()
+
+    async def claim_job(self) -> Job | None:
+        """See `Desk`."""
+        return await self.claims.claim("t1")
 
     def put(self, *mail: Mail) -> None:
         """Let mail arrive; whoever waits wakes."""

@@ -19,5 +19,5 @@ async def listening(path: Path, meet: Callable[[Peer], Awaitable[None]]) -> Asyn
         with suppress(ConnectionClosed):
             await meet(peer)
 
-    async with unix_serve(serve, path, compression=None, close_timeout=1, max_size=None, ping_interval=None):
+    async with await unix_serve(serve, str(path), compression=None, close_timeout=1, max_size=None, ping_interval=None):
         yield

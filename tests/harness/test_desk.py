@@ -7,7 +7,7 @@ from harness.desk import CALLS_AT_ONCE, RECVS_AT_ONCE, HarnessDesk
 from harness.post import Post
 from tests.fakes.post_office import PostOffice
 from wire.agents import AgentsAttach, AgentsAttached, AgentsWho, AgentsWhoami
-from wire.errors import Unknown
+from wire.errors import Closed, Unknown
 from wire.inbox import InboxSend, InboxSent
 from wire.turns import TurnsOpen, TurnsOpened
 
@@ -32,6 +32,14 @@ async def test_refusals_reach_the_tool(desk: HarnessDesk) -> None:
     """Ours: as the broker worded them."""
     with pytest.raises(Unknown, match="has no InboxSend"):
         await desk.call(InboxSend(key="k", to="bob", body="hi"), InboxSent)
+
+
+async def test_outside_of_a_turn_no_job_is_worked_on(office: PostOffice, desk: HarnessDesk) -> None:
+    """Ours: nothing would say which turn it was, and the monitor looks at turns."""
+    for attempt in (desk.claim_job(), desk.claims.publish("progress", "", {}, "j-a")):
+        with pytest.raises(Closed, match="yours has ended"):
+            await attempt
+    assert "jobs.claim" not in office.asked
 
 
 async def test_tools_leave_room_for_the_loop(office: PostOffice, desk: HarnessDesk) -> None:

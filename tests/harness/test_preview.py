@@ -11,7 +11,9 @@ from harness.prompting import standing
 from harness.workspace import Workspace
 from tests.fakes.broker import LocalBroker
 from wire.agents import AgentsWho, AgentsWhoami
+from wire.client import new_key
 from wire.home import Home
+from wire.jobs import JobsRegister, JobsRegistered, JobsShow, JobsShown
 
 
 async def preview(home: Home, *words: str) -> tuple[int, str, str]:
@@ -45,6 +47,20 @@ async def test_the_words_of_the_next_turn_are_shown_and_nothing_is_taken(short_h
         code, words, _ = await preview(short_home, "bob", "--next")
         assert (code, words.startswith("You have 1 message.")) == (0, True)
         assert await fleet.state_of(sent.id) == "queued"
+
+
+async def test_a_job_that_waits_is_shown_as_it_will_be_told(short_home: Home) -> None:
+    """Issue 5: its id, and what is expected; nobody claims it by looking."""
+    async with LocalBroker(short_home) as fleet:
+        await fleet.add("bob")
+        operator = await fleet.operator()
+        made = await operator.call(JobsRegister(key=new_key(), prompt="count", to="bob"), JobsRegistered)
+        _, words, errors = await preview(short_home, "bob")
+        assert f'kind="operator" job="{made.job}">\ncount\n' in words, errors
+        assert "Mail with `job` is a job: `publish_event`" in words
+        shown = await operator.call(JobsShow(job=made.job), JobsShown)
+        assert shown.job is not None
+        assert (shown.job.state, shown.job.epoch) == ("pending", 0)
 
 
 async def test_the_difference_to_what_was_told_last(short_home: Home, tmp_path: Path) -> None:

@@ -86,6 +86,14 @@ PROMPTS = {
         "",
     ),
     "manager": (turn(mail(1, sender="operator", kind="operator")), who("manager", "manager", peers=2), ""),
+    "jobs": (
+        turn(
+            mail(1, sender="operator", kind="operator", about=About(job="j-aebagbafaydqqcik")),
+            mail(2, sender="system", kind="system", about=About(job="j-2222222222222222")),
+        ),
+        who(),
+        "",
+    ),
     "role-prompt": (turn(mail()), who(), "You review code. You are brief.\n"),
 }
 
@@ -103,6 +111,14 @@ def test_nothing_waiting_is_not_mentioned() -> None:
     """[H03]: no hint without a reason."""
     assert "more queued" not in compose(turn(mail()), who(), state=STATE)
     assert "(+3 more queued; consider draining before acting)" in compose(turn(mail(), waiting=3), who(), state=STATE)
+
+
+def test_a_job_costs_few_tokens() -> None:
+    """[P11] characters/4: the words once for a prompt, the attribute for each job."""
+    plain, job = mail(1), mail(1, about=About(job="j-aebagbafaydqqcik"))
+    cost = [len(compose(turn(*many), who(), state=STATE)) / 4 for many in ([plain], [job], [plain] * 9, [job] * 9)]
+    assert cost[1] - cost[0] <= 45
+    assert cost[3] - cost[2] <= 35 + 9 * 7
 
 
 def test_a_body_cannot_end_its_frame() -> None:

@@ -266,6 +266,18 @@ async def test_carried_mail_is_adopted_by_a_resident_program(stage_for: MakeStag
             await stage.handled(mail)
 
 
+async def test_the_job_of_carried_mail_is_claimed_for_its_new_turn(stage_for: MakeStage) -> None:
+    """DESIGN 7: the claim went with the turn that the mail has left."""
+    stage = await stage_for(resident=True)
+    mail = stage.office.put("alice", about={"job": "j-a"})
+    with anyio.fail_after(10):
+        async with stage.running():
+            (await stage.backend.next_program()).ends("completed", "", mail)
+            (await stage.backend.next_program()).ends()
+            await stage.handled(mail)
+    assert stage.office.asked.count("jobs.claim") == 2
+
+
 async def test_carried_mail_is_told_again_where_nothing_is_resident(stage: Stage) -> None:
     """Ours: a program that starts anew for each turn holds nothing."""
     mail = stage.office.put("alice", "do not forget me")

@@ -101,6 +101,17 @@ async def test_the_first_taking_recv_attaches_and_opens_no_turn_by_name(broker: 
     assert ops == ["agents.whoami", "agents.attach", "turns.take", "turns.take"]
 
 
+async def test_a_recv_that_is_withdrawn_while_its_job_is_claimed_gives_its_mail_back(broker: FakeBroker) -> None:
+    """[P01] Ours: nobody has seen it, so it must not stay with this session."""
+    async with alice(broker) as desk:
+        hands_over(broker, letter(1, about={"job": "j-a"}))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(look, desk)
+            await broker.next("jobs.claim")  # nobody answers it
+            tasks.cancel_scope.cancel()
+        assert (await broker.next("turns.give_back"))["ids"] == ["m1"]
+
+
 async def test_whoami_and_send_need_no_attachment(broker: FakeBroker) -> None:
     """Spec (DESIGN 5.4): only taking does."""
     async with alice(broker):

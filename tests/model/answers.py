@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from typing import Any
 
+from broker.services.job_events import Judgement
 from broker.store.jobs import Outcome
 from tests.model.paper_acts import Answer
-from wire import agents, asks, inbox, letters, office, reminders, turns
+from wire import agents, asks, inbox, jobs, letters, office, reminders, turns
 from wire.fleet import Change
 
 
@@ -55,6 +56,8 @@ def in_words(value: object) -> Answer:
         case reminders.RemindersChanged():
             one = value.reminder
             return ("reminder", one.id, one.state, one.next_at_ms, one.fired, one.attempts)
+        case jobs.JobsRegistered() | jobs.JobsClaimed() | jobs.JobsChanged() | Judgement():
+            return _of_jobs(value)
         case list():
             return _of_changes(value)  # pyright: ignore[reportUnknownArgumentType]  # only apply gives a list
         case _:
@@ -84,6 +87,21 @@ def _of_asks(value: asks.AsksAsked | asks.AsksAnswered | asks.AsksCancelled | as
         case asks.AsksWaited():
             ask = value.ask
             return None if ask is None else ("waited", ask.id, ask.state, ask.answer, ask.answered_by)
+
+
+def _of_jobs(value: jobs.JobsRegistered | jobs.JobsClaimed | jobs.JobsChanged | Judgement) -> Answer:
+    match value:
+        case jobs.JobsRegistered():
+            return ("registered", value.job, value.to, value.message, len(value.warnings))
+        case jobs.JobsClaimed():
+            job = value.job
+            return ("claimed", None) if job is None else (
+                "claimed", job.id, job.epoch, job.claimed_by, value.topic, job.due_at_ms
+            )  # fmt: skip
+        case jobs.JobsChanged():
+            return ("job", value.job.id, value.job.state, value.changed)
+        case Judgement():
+            return ("heard", value.ruling, value.reason, value.number)
 
 
 def _of_changes(changes: Iterable[Change]) -> Answer:

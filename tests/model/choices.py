@@ -48,6 +48,8 @@ STOPS = {"recall": 4, "freeze": 2, "thaw": 4}
 OLD_MAIL = {"requeue": 3, "discard": 2, "ack": 6, "age": 3, "recall": 3, "forget": 3}
 ASKS = {"ask": 6, "permission": 4, "answer": 6, "cancel_ask": 2, "wait_ask": 4, "repeat": 2, "damage_ask": 1}
 REMINDERS = {"remind": 8, "cancel_reminder": 2, "retry_reminder": 2, "wait_for_reminder": 3, "damage_reminder": 1}
+JOBS = {"register": 5, "claim": 7, "cancel_job": 1, "say": 16, "sign": 3, "hear": 8, "resign": 3, "hear_forged": 3}
+OWN_JOBS = {"hear_own": 1, "reconcile": 2, "repeat": 1, "day_later": 1}
 CHANCE = {"withdraw": 2, "damage": 1, "age": 3}
 
 MIXES: tuple[dict[str, int], ...] = (
@@ -66,6 +68,8 @@ MIXES: tuple[dict[str, int], ...] = (
     REMINDERS | TIME | TURNS | {"attach": 4, "repeat": 2, "remove": 1, "add": 1, "requeue": 2, "age": 1, "ack": 1},
     REMINDERS | {"advance": 6, "set_clock": 1, "restart": 1, "damage_reminder": 6, "retry_reminder": 6, "night": 2},
     {"pile_up_reminders": 3, "advance": 8, "remind": 10, "cancel_reminder": 4, "open": 4, "attach": 2, "remove": 1},
+    JOBS | OWN_JOBS | TIME | {"work": 8, "close": 8, "open": 2, "attach": 5, "permission": 6, "answer": 2, "forget": 1},
+    JOBS | OWN_JOBS | {"advance": 4, "restart": 1, "forget": 2, "remove": 1, "add": 1, "attach": 2, "set_clock": 1},
     {"send": 20, "open": 6, "park_open": 6, "take": 6, "close": 5, "give_back": 3, "attach": 2, "park_take": 4},
 )
 """Which acts a run is made of, and how often each; drawn once, so that runs differ in kind."""

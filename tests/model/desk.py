@@ -201,6 +201,7 @@ class Desk:
             self.commit(self.due("more is due"))
         self.inspector.asks.check_nothing_overdue(self.office.clock.now_ms())
         self.inspector.reminders.check_nothing_overdue(self.office.clock.now_ms())
+        self.inspector.jobs.check_nothing_overdue(self.office.clock.now_ms())
 
     def set_clock(self, step_ms: int) -> None:
         """Set the wall clock, let the broker notice."""

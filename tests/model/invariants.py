@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from tests.model.invariants_asks import AskInspector
+from tests.model.invariants_jobs import JobInspector
 from tests.model.invariants_reminders import ReminderInspector
 from tests.model.paper import SETTLED, Paper
 from tests.model.paper_storms import counted
@@ -130,6 +131,7 @@ class Inspector:
         self.use(connection)
         self.asks = AskInspector(self.rows)
         self.reminders = ReminderInspector(self.rows)
+        self.jobs = JobInspector(self.rows)
         self._letters = 0
         self._audited = 0
         self._before: dict[int, tuple[str, int]] = {}
@@ -151,6 +153,7 @@ class Inspector:
         _same("turns", self.rows(TURNS), _turns(paper))
         self.asks.check(paper)
         self.reminders.check(paper)
+        self.jobs.check(paper)
         _same("leases", self.rows(LEASES), _leases(paper))
         _same("agents", self.rows(AGENTS), _agents(paper))
         _same("notices", self.rows(NOTICES), _notices(paper))

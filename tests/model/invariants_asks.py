@@ -15,13 +15,15 @@ Rows = list[tuple[Any, ...]]
 
 BROKEN_BY: dict[str, str] = {
     "13 answered, but not in exactly one letter, or a letter without an answer": """
-        SELECT id FROM asks WHERE (state = 'answered' AND kind = 'question') <> (answer_message IS NOT NULL)
+        SELECT id FROM asks
+        WHERE (state = 'answered' AND kind = 'question' AND asker <> target) <> (answer_message IS NOT NULL)
         UNION ALL SELECT k.id FROM messages m JOIN asks k ON k.id = CAST(substr(m.about ->> 'ask', 2) AS INTEGER)
         WHERE m.about IS NOT NULL AND m.about ->> 'part' = 'answer'
         AND (k.answer_message IS NOT m.id OR m.in_reply_to <> k.message)""",
     "13 answered by somebody who was not asked": """
         SELECT id FROM asks
-        WHERE state = 'answered' AND (answered_by NOT IN (target, 'operator') OR answered_by = asker)""",
+        WHERE state = 'answered'
+        AND (answered_by NOT IN (target, 'operator') OR (answered_by = asker AND job IS NULL))""",
     "a permission that outlived its turn": """
         SELECT k.id FROM asks k JOIN turns t ON t.id = k.turn
         WHERE k.kind = 'permission' AND k.state = 'open' AND t.state = 'closed'""",
@@ -32,7 +34,7 @@ BROKEN_BY: dict[str, str] = {
         SELECT max(id) FROM asks WHERE state = 'open' AND kind = 'permission'
         GROUP BY asker, target, question HAVING count(*) > 1""",
     "too many open questions": f"""
-        SELECT max(id) FROM asks WHERE state = 'open' AND kind = 'question' AND asker <> 'operator'
+        SELECT max(id) FROM asks WHERE state = 'open' AND kind = 'question' AND asker <> 'operator' AND job IS NULL
         GROUP BY asker HAVING count(*) > {MAX_OPEN}""",  # noqa: S608  # a number
 }
 
@@ -43,7 +45,7 @@ ALL = " UNION ALL ".join(
 
 ASKS = """
     SELECT id, kind, asker, target, CAST(question AS BLOB), options, multi, turn, deadline_at, message, state,
-           answer, answered_by, answer_message, ended_at FROM asks ORDER BY id"""
+           answer, answered_by, answer_message, ended_at, job FROM asks ORDER BY id"""
 ABOUT = "SELECT id, about FROM messages WHERE id > :after AND about IS NOT NULL ORDER BY id"
 OVERDUE = """
     SELECT 'a' || id FROM asks WHERE state = 'open' AND deadline_at <= :now"""
@@ -80,8 +82,8 @@ class AskInspector:
         self._letters = len(paper.letters)
 
     def _check_history(self, asks: Rows) -> None:
-        """13: an ask ends once; nothing of it changes afterwards."""
-        for row in asks:
+        """13: an ask ends once; nothing of it changes afterwards but which job it was for, which may be heard late."""
+        for row in (row[:-1] for row in asks):
             before = self._ended.setdefault(row[0], row) if row[10] != "open" else self._ended.get(row[0], row)
             assert row == before, f"an ask that ended: {before!r}, and now {row!r}"
 
@@ -103,7 +105,7 @@ def _asks(paper: Paper) -> Iterable[tuple[Any, ...]]:
     return (
         (ask.id, ask.kind, ask.asker, ask.target, ask.stored, _options(ask.options), ask.multi, ask.turn,
          ask.deadline, ask.letter.id if ask.letter else None, ask.state, ask.answer, ask.answered_by, ask.brought_by,
-         ask.ended)
+         ask.ended, ask.job)
         for ask in paper.asks
         if not ask.gone
     )  # fmt: skip

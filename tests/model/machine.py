@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from tests.model.ask_acts import AskActs
 from tests.model.choices import LIMITS, LISTS, MIXES, NAMES, SLOTS, Digits, table_of
 from tests.model.desk import Act, Desk
+from tests.model.job_acts import JobActs
 from tests.model.reminder_acts import ReminderActs
 from tests.model.valve_acts import ValveActs
 from wire.settings import AgentSettings
@@ -26,7 +27,7 @@ ATTENDED_MIX = 2
 """In this one the fleet begins with sessions."""
 
 
-class Acts(ValveActs, AskActs, ReminderActs):
+class Acts(ValveActs, AskActs, ReminderActs, JobActs):
     """All of them. `act_…` makes an act, `alone_…` does one that shares its commit with nothing."""
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from broker.services.callers import Caller, Rules
 from broker.services.notices import MERGE_MS
-from tests.model import paper_asks
+from tests.model import paper_asks, paper_jobs
 from wire.settings import AgentSettings, Limits
 from wire.turns import LEASE_MS, MAX_RESTARTS
 
@@ -206,6 +206,7 @@ class Paper:
         self.turns: list[Turn] = []
         self.asks: list[paper_asks.Ask] = []
         self.reminders: list[Reminder] = []
+        self.registry = paper_jobs.Registry()
         self.keys: dict[tuple[str, str], Letter] = {}
         self.answered: dict[tuple[str, str], tuple[Any, Any]] = {}
         """Operator requests by op and key: what was asked, what was answered."""

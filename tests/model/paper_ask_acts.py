@@ -96,7 +96,11 @@ def _require_admission(paper: Paper, sender: Agent, target: Agent, size: int) ->
         refuse("denied")
     if target.name != "operator" and not has_room(paper, sender, target, size):
         refuse("full")
-    mine = [one for one in paper_asks.open_ones(paper) if one.asker == sender.name and one.kind == "question"]
+    mine = [
+        one
+        for one in paper_asks.open_ones(paper)
+        if one.asker == sender.name and one.kind == "question" and one.job is None
+    ]
     if sender.name != "operator" and len(mine) >= MAX_OPEN:
         refuse("limited")
 
@@ -152,7 +156,7 @@ def answer(paper: Paper, caller: Caller, name: str, text: str) -> Answer:
     found = _mine(paper, caller, name, also_target=True)
     if found.state != "open":
         refuse("closed")
-    if caller.name == found.asker:
+    if caller.name == found.asker and (caller.name != "operator" or found.job is None):
         refuse("denied")
     if found.damaged:
         refuse("conflict")
@@ -161,7 +165,7 @@ def answer(paper: Paper, caller: Caller, name: str, text: str) -> Answer:
     words, warnings = _chosen(found, text)
     sender = known(paper, caller)
     letter = None
-    if found.kind == "question":
+    if found.kind == "question" and found.asker != found.target:  # but for the operator's own jobs
         reply = found.letter.id if found.letter else None
         letter = _letter(paper, caller, sender, found.asker, words, reply)
         letter.about = {"ask": found.name, "part": "answer"}

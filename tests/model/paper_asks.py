@@ -40,6 +40,8 @@ class Ask:
     damaged: bool = False
     gone: bool = False
     """Retention deleted it."""
+    job: str | None = None
+    """For which job it was put."""
 
     @property
     def stored(self) -> bytes:
@@ -104,6 +106,13 @@ def end_permissions(paper: "Paper", turn: int) -> None:
         if ask.kind == "permission" and ask.turn == turn:
             end(paper, ask, "cancelled")
             expire_mail(ask)
+
+
+def cancel_of_job(paper: "Paper", job: str) -> None:
+    """What a program outside the fleet asked ends with its job; nobody waits for it."""
+    for ask in open_ones(paper):
+        if ask.job == job and ask.kind == "question":
+            end(paper, ask, "cancelled")
 
 
 def expire(paper: "Paper") -> None:

@@ -10,7 +10,7 @@ from broker.services.callers import Caller
 from broker.services.holders import HOLDER_LIVES_MS
 from broker.services.notices import MERGE_MS
 from broker.services.wakeups import LONGEST_BACKOFF_MS
-from tests.model import paper_asks, paper_reminders
+from tests.model import paper_asks, paper_jobs, paper_reminders
 from tests.model.paper import Agent, Copy, Paper, number_of, refuse
 from tests.model.paper_acts import Answer
 from tests.model.paper_storms import forget_ahead
@@ -259,6 +259,7 @@ def run_due(paper: Paper) -> Answer:
         if copy.state == "ready" and 0 < copy.ready_at <= paper.now:
             copy.ready_at = 0
     paper_asks.expire(paper)
+    paper_jobs.mark_overdue(paper)
     paper.flush_notices()
     return paper_reminders.fire(paper)
 
@@ -270,7 +271,7 @@ def next_due(paper: Paper) -> int | None:
     notices = [told.due for told in paper.told.values() if told.due is not None]
     deadlines = [ask.deadline for ask in paper_asks.open_ones(paper)]
     reminders = [one.due for one in paper.reminders if one.due is not None]
-    return min([*leases, *backoffs, *notices, *deadlines, *reminders], default=None)
+    return min([*leases, *backoffs, *notices, *deadlines, *reminders, *paper_jobs.dues(paper)], default=None)
 
 
 def rearm(paper: Paper) -> Answer:
@@ -295,6 +296,7 @@ def restart(paper: Paper) -> Answer:
             told.at, told.due = paper.now, None if told.due is None else min(told.due, paper.now + MERGE_MS)
     paper_asks.clamp(paper)
     paper_reminders.clamp(paper)
+    paper_jobs.clamp(paper)
     forget_ahead(paper)
     return rearm(paper)
 
@@ -315,5 +317,6 @@ def clock_was_set(paper: Paper, step_ms: int) -> Answer:
             told.due = max(told.due + step_ms, 1)
     paper_asks.shift(paper, step_ms)
     paper_reminders.shift(paper, step_ms)
+    paper_jobs.shift(paper, step_ms)
     forget_ahead(paper)
     return rearm(paper)

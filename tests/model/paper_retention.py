@@ -3,7 +3,7 @@
 from broker.services.notices import MERGE_MS
 from broker.services.replies import KEPT_MS
 from broker.services.storms import DAY_MS
-from tests.model import paper_reminders
+from tests.model import paper_jobs, paper_reminders
 from tests.model.paper import Copy, Letter, Paper
 from tests.model.paper_acts import Answer
 from tests.model.paper_storms import step_of
@@ -15,6 +15,8 @@ def forget(paper: Paper, settings: RetentionSettings) -> Answer:
     handled, dead = settings.handled_days * DAY_MS, settings.dead_days * DAY_MS
     _forget_mail(paper, paper.now - int(handled), paper.now - int(dead))
     _forget_asks(paper, paper.now - int(handled))
+    paper_jobs.forget_secrets(paper)
+    paper_jobs.forget(paper, paper.now - int(handled))
     paper_reminders.forget(paper, paper.now - int(handled))
     _forget_turns(paper, paper.now - int(max(handled, dead, settings.statistics_days * DAY_MS)))
     paper.traffic = [one for one in paper.traffic if step_of(one.at) >= paper.now - DAY_MS]

@@ -13,7 +13,7 @@ import pytest
 from broker.services import audit, holders, policy, settling, turns
 from broker.store.sql import Queries
 from broker.store.tx import Tx
-from tests.model import defects, defects_valves
+from tests.model import defects, defects_jobs, defects_valves
 from tests.model.choices import LIMITS, MIXES
 from tests.model.machine import PostOfficeMachine
 from wire.inbox import Kind
@@ -49,6 +49,7 @@ SQL_DEFECTS: dict[str, tuple[str, str, str]] = {
     "the next holder gets the same epoch": ("agents.occupy", "epoch = :epoch", "epoch = max(epoch, min(:epoch, 1))"),
     **defects.OF_QUERIES,
     **defects_valves.OF_QUERIES,
+    **defects_jobs.OF_QUERIES,
 }  # fmt: skip
 """Query, what stands there, and what stands there in the defect."""
 
@@ -121,6 +122,7 @@ DEFECTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "provenance is not stamped": _all_peers,
     **defects.OF_SERVICES,
     **defects_valves.OF_SERVICES,
+    **defects_jobs.OF_SERVICES,
 }
 
 

@@ -52,7 +52,7 @@ def run(machine: type[PostOfficeMachine], steps: int) -> None:
 
 @pytest.mark.timeout(3600)
 def test_no_mix_of_acts_breaks_an_invariant() -> None:
-    """[H01] [H21] [P01] [P14] [Z1] DESIGN 5, issues 2 and 3: invariants 1–21 and 28–30, after every commit."""
+    """[H01] [H21] [P01] [P14] [Z1] DESIGN 5, 7, issues 2, 3, 5: invariants 1–21, 23–25, 28–30."""
 
     class InMemory(PostOfficeMachine):
         """A fleet for each run."""

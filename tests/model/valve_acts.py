@@ -203,7 +203,15 @@ class ValveActs(AgentActs, OperatorActs):
     def alone_forget(self, digits: Digits) -> None:
         """What ended before its time is deleted; the periods are shorter than a file may set them."""
         most = digits.pick(DAYS)
-        days = [digits.pick(DAYS) if digits.below(4) == 0 else most for _ in range(3)]
+        self.forgetting([digits.pick(DAYS) if digits.below(4) == 0 else most for _ in range(3)])
+
+    def alone_day_later(self, _digits: Digits) -> None:
+        """A day passes; what is deleted then is what a day is long for."""
+        self.desk.advance(90_000)
+        self.forgetting([30.0] * 3)
+
+    def forgetting(self, days: list[float]) -> None:
+        """Delete what ended before so many days: handled mail, dead mail, statistics."""
         settings = RetentionSettings.model_construct(handled_days=days[0], dead_days=days[1], statistics_days=days[2])
         on_paper = partial(forget, self.desk.paper, settings)
         words = f"what ended is forgotten after {days} days"

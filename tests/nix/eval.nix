@@ -12,7 +12,10 @@ let
     outPath = "/nix/store/eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee-queenpost";
     meta.mainProgram = "queenpost";
   };
-  pkgs.callPackage = _: _: package;
+  pkgs = {
+    callPackage = _: _: package;
+    mosquitto = package // { name = "mosquitto"; outPath = "/nix/store/eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee-mosquitto"; };
+  };
 
   # The options of NixOS that the module sets.
   nixos = { lib, ... }:

@@ -26,6 +26,11 @@ FULL: dict[str, Any] = {
         "disk_headroom_bytes": 0, "storm_messages": 3, "storm_window_s": 60.5, "storm_per_day": 9, "storm_depth": 4,
     },
     "retention": {"handled_days": 7, "dead_days": 8.25, "statistics_days": 1},
+    "mqtt": {
+        "url": "mqtts://broker.example:8883", "program": "mosquitto", "topic_prefix": "python/mqtt", "user": "fleet",
+        "password_file": "secrets/mqtt-password", "ca_file": "/etc/ssl/mqtt-ca.pem", "cert_file": "/etc/ssl/mqtt.pem",
+        "key_file": "/run/secrets/mqtt.key",
+    },
     "link": {"listen": "0.0.0.0:7411", "certificate": "/etc/ssl/fleet.pem", "key": "/run/secrets/fleet.key",
     "group": "users"},
     "accounts": {

@@ -78,13 +78,26 @@ def test_a_user_of_ones_own_is_not_made(library: str) -> None:
 
 
 def test_who_may_reach_the_broker_is_read_at_a_restart_and_all_else_while_it_runs(library: str) -> None:
-    """Ours: a changed limit does not end a turn."""
-    plain, limits, link = (
+    """Ours: a changed limit does not end a turn. Where events of jobs travel holds until a restart too."""
+    plain, limits, link, mqtt = (
         evaluate(library, "make", {"enable": True, "settings": settings})["units"]["queenpost-broker"]
-        for settings in ({}, {"limits": {"send_burst": 1}}, {"link": {"group": "users"}})
+        for settings in (
+            {},
+            {"limits": {"send_burst": 1}},
+            {"link": {"group": "users"}},
+            {"mqtt": {"url": "mqtts://h"}},
+        )
     )
-    assert plain["restartTriggers"] == limits["restartTriggers"] != link["restartTriggers"]
+    assert plain["restartTriggers"] == limits["restartTriggers"]
+    assert len({str(unit["restartTriggers"]) for unit in (plain, link, mqtt)}) == 3
     assert plain["reloadTriggers"] != limits["reloadTriggers"]
+
+
+@pytest.mark.parametrize(("said", "names"), [({}, ["mosquitto"]), ({"mosquitto": None}, [])])
+def test_the_broker_finds_mosquitto_on_its_path(library: str, said: dict[str, Any], names: list[str]) -> None:
+    """Ours: whoever wants none has the MQTT broker that comes with the package."""
+    unit = evaluate(library, "make", {"enable": True, **said})["units"]["queenpost-broker"]
+    assert [path.rpartition("-")[2] for path in unit["path"]] == names
 
 
 AGENT = {"backend": "command", "command": ["/srv/a.sh"]}
@@ -148,6 +161,20 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "a relative token file": (
         {"accounts": {"team": {"token_file": "token"}}}, ["accounts.team.token_file has to be an absolute path"],
+    ),
+    "a user of no MQTT broker": (
+        {"mqtt": {"user": "fleet", "ca_file": "/ca.pem", "cert_file": "/c.pem"}},
+        ["mqtt: user, ca_file, cert_file needs url", "mqtt: user needs password_file", "cert_file and key_file go"],
+    ),
+    "secrets of MQTT in the store": (
+        {"mqtt": {"url": "mqtts://h", "user": "u", "password_file": "/nix/store/x-p", "cert_file": "/c.pem",
+        "key_file": "/nix/store/x-key.pem"}},
+        [f"mqtt.{key} is in the Nix store, which everybody can read" for key in ("password_file", "key_file")],
+    ),
+    "relative files of MQTT": (
+        {"mqtt": {"url": "mqtts://h", "user": "u", "password_file": "p", "ca_file": "ca", "cert_file": "c",
+        "key_file": "k"}},
+        [f"mqtt.{key} has to be an absolute path" for key in ("password_file", "ca_file", "cert_file", "key_file")],
     ),
     "a port without TLS": ({"link": {"listen": "0.0.0.0:7411"}}, ["link: listen needs certificate and key"]),
     "a port that is none": (

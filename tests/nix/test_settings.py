@@ -62,6 +62,10 @@ def is_refused_for_other_reasons(path: tuple[str, ...], value: object) -> bool:
         "account",
         "auth",
         "token_file",
+        "password_file",
+        "ca_file",
+        "cert_file",
+        "key_file",
         "pty",
         "mcp",
     }:

@@ -3,6 +3,7 @@
 They are the examples of the protocol: `tests.wire.test_frames` pins how they look on the wire.
 """
 
+from tests.wire.examples_jobs import JOB_OPS
 from tests.wire.examples_office import ABOUT, OFFICE_OPS, OPEN_ASK
 from wire import agents, fleet, inbox, notes, turns
 from wire.errors import Limited, QueenpostError
@@ -129,6 +130,7 @@ OPS_BY_EXAMPLE: tuple[tuple[Request, Result], ...] = (
             ),
             operator_mail=2,
             open_asks=1,
+            jobs={"running": 2, "overdue": 1},
             frozen=True,
             wal_bytes=4096,
             warnings=["the disk is nearly full"],
@@ -275,4 +277,5 @@ OPS_BY_EXAMPLE: tuple[tuple[Request, Result], ...] = (
         ),
     ),
     *OFFICE_OPS,
+    *JOB_OPS,
 )

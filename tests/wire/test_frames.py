@@ -25,8 +25,8 @@ from wire.model import Request, Result
 from wire.ops import OPS, Op
 
 MAPS = {
-    "asks", "attempts", "delegate", "deliveries", "env", "facts", "messages", "outcomes", "received", "refused",
-    "states", "tools", "turns",
+    "asks", "attempts", "data", "delegate", "deliveries", "env", "events", "facts", "jobs", "messages", "outcomes",
+    "received", "refused", "states", "tools", "turns",
 }  # fmt: skip
 """Fields whose keys are data, not names of fields, where their value is an object."""
 

@@ -17,7 +17,8 @@ READS = {
     "agents.explain", "agents.list", "agents.show", "agents.stats", "agents.token", "agents.wake_test",
     "agents.whoami", "asks.explain", "asks.list", "asks.wait", "fleet.ping", "fleet.probe", "fleet.stats",
     "fleet.status", "inbox.dead", "inbox.explain", "inbox.held", "inbox.list", "inbox.peek", "inbox.search",
-    "inbox.thread", "notes.begin", "reminders.explain", "reminders.list", "reminders.stats",
+    "inbox.thread", "jobs.list", "jobs.probe", "jobs.recorded", "jobs.sessions", "jobs.show", "jobs.transport",
+    "jobs.watch", "notes.begin", "reminders.explain", "reminders.list", "reminders.stats",
 }  # fmt: skip
 IDEMPOTENT = {
     "agents.attach", "agents.detach", "agents.lend", "agents.report", "request.cancel", "turns.close",
@@ -53,10 +54,13 @@ def test_a_request_belongs_to_one_op() -> None:
 
 @EVERY_OP
 def test_somebody_may_call_it(op: Op) -> None:
-    """DESIGN 4: the table says which roles may; what is for an attached instance is for agents only."""
+    """DESIGN 4: the table says which roles may; what is for an attached instance is for agents, never for a harness.
+
+    The operator may claim a job too, for a program outside the fleet: nobody is attached for that.
+    """
     assert op.rights
     if op.attached:
-        assert op.rights == {"agent"}
+        assert op.rights == {"agent"} | ({"operator"} if op.name == "jobs.claim" else set[str]())
 
 
 def test_every_op_may_be_repeated() -> None:
@@ -73,7 +77,7 @@ def test_every_op_may_be_repeated() -> None:
 @pytest.mark.parametrize("op", [op for op in OPS.values() if op.parks], ids=lambda op: op.name)
 def test_an_op_that_parks_says_for_how_long(op: Op) -> None:
     """[H02] DESIGN 5.2: at most 180 s; the client's deadline is built on `wait_s`."""
-    others = {"ask": "a1"} if op.name == "asks.wait" else {}
+    others = {"asks.wait": {"ask": "a1"}, "jobs.watch": {"job": "j-a"}}.get(op.name, {})
     op.request.model_validate({**others, "wait_s": MAX_WAIT_S})
     for wait_s in (-0.1, MAX_WAIT_S + 0.1, float("nan"), float("inf")):
         with pytest.raises(ValidationError, match="wait_s"):

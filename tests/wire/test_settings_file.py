@@ -168,9 +168,8 @@ def test_what_does_not_fit_together_is_said_with_its_line(file: Path, text: str,
 
 def test_what_a_later_version_will_know_is_told_apart_from_typing_errors(file: Path) -> None:
     """Ours: the documentation names it already."""
-    assert complaints(file, '[mqtt]\nurl = "x"\n[[notify]]\n[agents.alice]\n') == [
-        "queenpost.toml:1: mqtt: not supported by this version",
-        "queenpost.toml:3: notify: not supported by this version",
+    assert complaints(file, "[[notify]]\n[agents.alice]\n") == [
+        "queenpost.toml:1: notify: not supported by this version",
     ]
 
 

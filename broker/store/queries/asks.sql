@@ -2,14 +2,15 @@
 -- One ask, with what has to be known of both sides. Texts as bytes: a damaged one may be no text.
 SELECT k.id, k.kind, k.asker, k.target, CAST(k.question AS BLOB) AS question, k.question_sha256,
        CAST(k.options AS BLOB) AS options, k.multi, k.state, CAST(k.answer AS BLOB) AS answer, k.answered_by, k.turn,
-       k.message, k.answer_message, k.asked_at, k.deadline_at, k.ended_at, k.about, a.state AS asker_state,
+       k.message, k.answer_message, k.asked_at, k.deadline_at, k.ended_at, k.about, k.job, a.state AS asker_state,
        t.role AS target_role
 FROM asks k JOIN agents a ON a.name = k.asker JOIN agents t ON t.name = k.target
 WHERE k.id = :ask;
 
 -- count_open_by --
 -- How many questions of :asker are open.
-SELECT count(*) AS n FROM asks WHERE asker = :asker AND state = 'open' AND kind = 'question' AND about IS NULL;
+SELECT count(*) AS n FROM asks WHERE asker = :asker AND state = 'open' AND kind = 'question' AND about IS NULL
+  AND job IS NULL;
 
 -- counts_of --
 -- How many questions of :name wait for an answer, and how many asks for an answer of :name.
@@ -44,13 +45,19 @@ UPDATE asks SET state = 'cancelled', ended_at = :now WHERE id = :ask AND state =
 -- The permissions that were asked in :turn end with it.
 UPDATE asks SET state = 'cancelled', ended_at = :now
 WHERE turn = :turn AND state = 'open' AND kind = 'permission'
-RETURNING id, kind, asker, target, message;
+RETURNING id, kind, asker, target, message, job;
+
+-- cancel_of_job --
+-- What a program outside the fleet has asked for :job ends with it; a permission ends with its turn.
+UPDATE asks SET state = 'cancelled', ended_at = :now
+WHERE job = :job AND state = 'open' AND kind = 'question'
+RETURNING id, kind, asker, target, message, job;
 
 -- cancel_of_lapsed --
 -- The same for the turns of an agent that lapsed and are not taken back.
 UPDATE asks SET state = 'cancelled', ended_at = :now
 WHERE turn IN (SELECT id FROM turns WHERE agent = :agent AND state = 'lapsed') AND state = 'open' AND kind = 'permission'
-RETURNING id, kind, asker, target, message;
+RETURNING id, kind, asker, target, message, job;
 
 -- cancel_of_agent --
 -- What :agent asked and was asked ends when it is removed.
@@ -58,14 +65,14 @@ UPDATE asks SET state = 'cancelled', ended_at = :now
 WHERE state = 'open' AND id IN (
     SELECT id FROM asks WHERE asker = :agent AND state = 'open'
     UNION SELECT id FROM asks WHERE target = :agent AND state = 'open')
-RETURNING id, kind, asker, target, message;
+RETURNING id, kind, asker, target, message, job;
 
 -- expire --
 -- Close the first :limit asks whose deadline has passed.
 UPDATE asks SET state = 'expired', ended_at = :now
 WHERE state = 'open' AND id IN (
     SELECT id FROM asks WHERE state = 'open' AND deadline_at <= :now ORDER BY deadline_at LIMIT :limit)
-RETURNING id, kind, asker, target, message, about;
+RETURNING id, kind, asker, target, message, about, job;
 
 -- waiting_mail --
 -- Copies of the messages in the JSON list :messages that no turn holds and none has handled.

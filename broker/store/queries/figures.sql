@@ -26,6 +26,21 @@ UNION ALL
 SELECT 'open', count(*) FROM asks WHERE state = 'open'
 ORDER BY 1;
 
+-- jobs --
+-- Jobs that ended since :since, by state, and all that wait or run.
+SELECT state AS label, count(*) AS n FROM jobs WHERE ended_at >= :since GROUP BY state
+UNION ALL
+SELECT state, count(*) FROM jobs WHERE state IN ('pending', 'running') GROUP BY state
+ORDER BY 1;
+
+-- events --
+-- Events of jobs recorded since :since, by what was made of them; and all that was refused since :since or before, by
+-- the newest refusal of its kind.
+SELECT verdict AS label, count(*) AS n FROM job_events WHERE received_at >= :since GROUP BY verdict
+UNION ALL
+SELECT 'refused', sum(times) FROM quarantine WHERE last_at >= :since HAVING count(*) > 0
+ORDER BY 1;
+
 -- firings --
 -- Reminders that fired since :since.
 SELECT count(*) AS n FROM firings WHERE fired_at >= :since;

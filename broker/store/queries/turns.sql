@@ -208,6 +208,8 @@ SELECT min(due) AS due FROM (
     UNION ALL
     SELECT min(budget_until) FROM agents WHERE budget_until IS NOT NULL
     UNION ALL
+    SELECT min(due_at) FROM jobs WHERE due_at IS NOT NULL
+    UNION ALL
     SELECT others_wait_until FROM fleet WHERE id = 1
 );
 

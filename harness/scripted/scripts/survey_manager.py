@@ -2,21 +2,26 @@
 
 Arguments: the names of the workers. It works over several turns and any of them may be repeated after a
 crash: all it knows of a survey stands in `surveys/<id of the request>.json` before anything is sent, and
-every message has a key that follows from that id.
+every message has a key that follows from that id. A request that is a job makes its parts jobs too, and the report
+its end.
 """
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from harness.scripted.agent import ScriptedAgent
 from harness.scripted.frames import Letter
+from harness.scripted.mcp_client import ToolError
 from harness.scripted.notes import read_json, write_json, write_text
 from harness.scripted.survey.facts import Facts, gather
 from harness.scripted.survey.listing import Entry, Listing, list_files, share_out
 from harness.scripted.survey.mail import find_folder, pack, unpack
 from harness.scripted.survey.report import LINES_EACH, Part, write_report
 
+ALL_IS_WELL = re.compile(r"job \S+ has ended: completed\.")
+"""Begins the notice about a part that was registered as a job."""
 LONGEST_REPORT_BYTES = 20 * 1024
 HELP = "I survey folders. Write: Survey the folder /path/to/it (the whole path of a folder on this machine)."
 
@@ -29,6 +34,8 @@ def run(agent: ScriptedAgent) -> None:
             _collect(agent, letter, answer)
         elif letter.kind == "operator":
             _begin(agent, letter)
+        elif letter.kind == "system" and ALL_IS_WELL.match(letter.body):
+            agent.say(letter.body)
         elif letter.kind == "system":
             agent.say(f"passing {letter.id} on: {letter.body}")
             agent.send("operator", letter.body, key=f"notice:{letter.id}")
@@ -45,6 +52,9 @@ def _begin(agent: ScriptedAgent, letter: Letter) -> None:
             return
         survey = _plan(agent, letter, folder)
         write_json(_file(agent, letter.id), survey)
+    if survey["job"]:
+        files = sum(len(part["paths"]) for part in survey["parts"])
+        _publish(agent, survey, "progress", f"{files} files in {len(survey['parts'])} parts", {"files": files})
     for number, part in enumerate(survey["parts"]):
         _hand_out(agent, survey, number, part)
     _report_if_complete(agent, survey)
@@ -58,6 +68,7 @@ def _plan(agent: ScriptedAgent, letter: Letter, folder: Path) -> dict[str, Any]:
     return {
         "id": letter.id,
         "asked_by": letter.sender,
+        "job": letter.job,
         "folder": str(folder),
         "huge": [asdict(entry) for entry in listing.huge],
         "not_listed": listing.not_listed,
@@ -78,9 +89,13 @@ def _hand_out(agent: ScriptedAgent, survey: dict[str, Any], number: int, part: d
         survey["answers"][str(number)] = gather(Path(survey["folder"]), part["paths"]).as_json()
         write_json(_file(agent, survey["id"]), survey)
         return
-    job = {"survey": survey["id"], "part": number, "folder": survey["folder"], "paths": part["paths"]}
-    body = pack(job, agent.state / "surveys" / f"{survey['id']}-part-{number}.json")
-    agent.send(part["worker"], body, in_reply_to=survey["id"], key=f"survey:{survey['id']}:{number}")
+    task = {"survey": survey["id"], "part": number, "folder": survey["folder"], "paths": part["paths"]}
+    body = pack(task, agent.state / "surveys" / f"{survey['id']}-part-{number}.json")
+    key = f"survey:{survey['id']}:{number}"
+    if survey["job"]:
+        agent.register_job(body, part["worker"], key=key)
+    else:
+        agent.send(part["worker"], body, in_reply_to=survey["id"], key=key)
     agent.say(f"part {number} of {survey['id']}: {len(part['paths'])} files to {part['worker']}")
 
 
@@ -105,6 +120,16 @@ def _report_if_complete(agent: ScriptedAgent, survey: dict[str, Any]) -> None:
         write_json(_file(agent, survey["id"]), survey)
     agent.send(survey["asked_by"], survey["report"], in_reply_to=survey["id"], key=f"report:{survey['id']}")
     agent.say(f"reported on {survey['id']}")
+    if survey["job"]:
+        _publish(agent, survey, "completed", f"reported on {survey['folder']}", {"parts": len(survey["parts"])})
+
+
+def _publish(agent: ScriptedAgent, survey: dict[str, Any], event: str, detail: str, data: dict[str, Any]) -> None:
+    """Say how the job goes. That it cannot be said any more, as after a repeated end, stops no survey."""
+    try:
+        agent.publish(event, detail, data, job=survey["job"])
+    except ToolError as exc:
+        agent.say(f"{event} was not published: {exc}")
 
 
 def _write_report(agent: ScriptedAgent, survey: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from broker.edge import commands, errands
 from broker.services.callers import Caller, Rules
 from broker.store.tx import Tx
 from tests.broker.edge.frames import error_of
+from tests.broker.edge.rights import ARGUMENTS, EVERYBODY, INSTANCES, MAY
 from tests.fakes.broker import LocalBroker
 from tests.scenarios.fleet import RawLine, until
 from wire.errors import QueenpostError, Stale
@@ -44,121 +45,6 @@ from wire.turns import (
 pytestmark = pytest.mark.anyio
 
 # ---- rights
-
-EVERYBODY = {"operator", "harness", "agent", "instance", "manager", "manager's instance"}
-AGENTS = {"agent", "instance", "manager", "manager's instance"}
-INSTANCES = {"instance", "manager's instance"}
-"""Attached on the connection; the others have only shown their token."""
-MANAGERS = {"manager", "manager's instance"}
-
-MAY: dict[str, set[str]] = {
-    "fleet.ping": EVERYBODY,
-    "request.cancel": EVERYBODY,
-    "fleet.status": {"operator"},
-    "fleet.apply": {"operator"},
-    "inbox.send": {"operator", *AGENTS},
-    "inbox.peek": AGENTS,
-    "inbox.list": {"operator", *AGENTS},
-    "inbox.ack": {"operator"},
-    "inbox.explain": {"operator", *AGENTS},
-    "inbox.dead": {"operator"},
-    "inbox.requeue": {"operator"},
-    "inbox.discard": {"operator"},
-    "inbox.held": {"operator"},
-    "inbox.release": {"operator"},
-    "inbox.recall": {"operator", *AGENTS},
-    "turns.open": INSTANCES,
-    "turns.take": INSTANCES,
-    "turns.give_back": INSTANCES,
-    "turns.renew": INSTANCES,
-    "turns.resume": INSTANCES,
-    "turns.close": INSTANCES,
-    "turns.settle": AGENTS,
-    **dict.fromkeys(("notes.begin", "notes.end"), INSTANCES),
-    "agents.attach": {"harness", *AGENTS},
-    "agents.detach": {"harness", *AGENTS},
-    "agents.report": INSTANCES,
-    "agents.list": {"operator", "harness", *MANAGERS},
-    "agents.show": {"operator"},
-    "agents.add": {"operator"},
-    "agents.remove": {"operator"},
-    "agents.pause": {"operator", *MANAGERS},
-    "agents.resume": {"operator", *MANAGERS},
-    "agents.restart": {"operator"},
-    "agents.lend": {"harness"},
-    "agents.wake_test": {"operator"},
-    "agents.token": {"operator"},
-    "agents.rotate": {"operator"},
-    "agents.whoami": AGENTS,
-    "fleet.freeze": {"operator"},
-    "fleet.thaw": {"operator"},
-    "fleet.backup": {"operator"},
-    "asks.ask": {"operator", *AGENTS},
-    "asks.answer": {"operator", *AGENTS},
-    "asks.cancel": {"operator", *AGENTS},
-    "asks.list": {"operator", *AGENTS},
-    "asks.wait": INSTANCES,
-    "asks.explain": {"operator", *AGENTS},
-    "reminders.add": {"operator", *AGENTS},
-    "reminders.list": {"operator", *AGENTS},
-    "reminders.cancel": {"operator", *AGENTS},
-    "reminders.retry": {"operator", *AGENTS},
-    "reminders.stats": {"operator", *AGENTS},
-    "reminders.explain": {"operator", *AGENTS},
-    "inbox.search": {"operator", *AGENTS},
-    "inbox.thread": {"operator", *AGENTS},
-    "agents.explain": {"operator", *MANAGERS},
-    "agents.stats": {"operator", *AGENTS},
-    "fleet.stats": {"operator"},
-    "fleet.probe": {"operator"},
-}
-"""Who may call what, written out: a change of the op table is a decision that shows up here."""
-
-ARGUMENTS: dict[str, dict[str, object]] = {
-    "request.cancel": {"request": 999},
-    "inbox.send": {"to": "operator", "body": "x"},
-    "inbox.ack": {"all": True},
-    "inbox.explain": {"message": "m999"},
-    "inbox.requeue": {"ids": ["m999"]},
-    "inbox.discard": {"ids": ["m999"]},
-    "inbox.release": {"ids": ["m999"]},
-    "inbox.recall": {"message": "m999"},
-    "turns.open": {"wait_s": 0},
-    "turns.take": {"wait_s": 0},
-    "turns.give_back": {"turn": "t999", "ids": ["m1"]},
-    **{key: {"turn": "t999"} for key in ("turns.renew", "turns.resume")},
-    "turns.close": {"turn": "t999", "outcome": "completed"},
-    "notes.end": {"outcome": "completed"},
-    "agents.attach": {"agent": "nobody", "instance": "instance-1"},
-    "agents.detach": {"agent": "nobody"},
-    "agents.report": {"state": "idle"},
-    "agents.show": {"agent": "alice"},
-    "agents.add": {"agent": "Not A Name"},
-    "agents.remove": {"agent": "nobody"},
-    "agents.pause": {"agent": "nobody"},
-    "agents.resume": {"agent": "nobody"},
-    "agents.restart": {"agent": "nobody"},
-    "agents.lend": {"agent": "nobody"},
-    "agents.wake_test": {"agent": "nobody"},
-    "agents.token": {"agent": "nobody"},
-    "agents.rotate": {"agent": "nobody"},
-    "fleet.freeze": {"agents": ["nobody"]},
-    "fleet.thaw": {"agents": ["nobody"]},
-    "fleet.backup": {"path": "not absolute"},
-    "asks.ask": {"to": "nobody", "question": "x"},
-    "asks.answer": {"ask": "a999", "answer": "x"},
-    "asks.cancel": {"ask": "a999"},
-    "asks.wait": {"ask": "a999", "wait_s": 0},
-    "asks.explain": {"ask": "a999"},
-    "reminders.add": {"message": "x", "cron": "not a line of cron"},
-    "reminders.cancel": {"reminder": "r999"},
-    "reminders.retry": {"reminder": "r999"},
-    "reminders.explain": {"reminder": "r999"},
-    "inbox.search": {"words": "x"},
-    "inbox.thread": {"message": "m999"},
-    "agents.explain": {"agent": "nobody"},
-}
-"""Requests that change nothing where they are allowed."""
 
 NAMES = {
     "agent": "alice",

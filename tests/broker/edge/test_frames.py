@@ -122,7 +122,7 @@ async def test_an_unknown_op_gets_an_answer(home: Home) -> None:
     """DESIGN 4: an unknown op is answered; the text of it is bounded."""
     async with LocalBroker(home) as fleet:
         line = await fleet.raw(home.operator_secret)
-        for op in ("jobs.claim", "", "x" * 10_000, None, 5, ["fleet.ping"], {"op": "fleet.ping"}):
+        for op in ("jobs.juggle", "", "x" * 10_000, None, 5, ["fleet.ping"], {"op": "fleet.ping"}):
             answer = await line.ask({"id": 7, "op": op})
             assert error_of(answer) == (7, "unknown")
             assert len(answer["error"]["message"]) < 300

@@ -2,6 +2,7 @@
 
 from broker.services import figures
 from broker.services.callers import Caller
+from tests.fakes import jobs
 from tests.fakes.office import OPERATOR_CALLER, FakeOffice, by_token
 
 OWN = by_token("alice")
@@ -39,6 +40,24 @@ async def test_turns_by_outcome_and_how_long_they_took(office: FakeOffice, bob: 
     async with office.reading() as reader:
         assert await figures.turn_lengths(reader, 0) == (10_000, 19_000)
         assert await figures.turn_lengths(reader, office.clock.now_ms()) == (20_000, 20_000)
+
+
+async def test_jobs_and_their_events(office: FakeOffice) -> None:
+    """Issue 5: ended jobs since then, open ones always; events by what was made of them, refusals by the newest."""
+    jobs.register(office)
+    ended, running = jobs.publisher(office), jobs.publisher(office)
+    jobs.heard(office, running.claimed.topic, b"{}")
+    running.say("started")
+    for event in ("completed", "progress"):
+        ended.say(event)
+    everything = {"accepted": 2, "late": 1, "refused": 1}
+    assert await counted(office, "events", since=0) == everything
+    assert await counted(office, "jobs", since=0) == {"completed": 1, "pending": 1, "running": 1}
+    office.clock.advance(1000)
+    since = office.clock.now_ms()
+    running.say("progress")
+    assert await counted(office, "events", since=since) == {"accepted": 1}
+    assert await counted(office, "jobs", since=since) == {"pending": 1, "running": 1}
 
 
 async def test_asks_and_reminders(office: FakeOffice) -> None:

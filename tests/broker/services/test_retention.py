@@ -341,8 +341,9 @@ def test_a_sweep_comes_once_an_hour_and_in_portions() -> None:
     settings = RetentionSettings()
     assert sweeping.step(59_999, settings) is None
     taken = 0
-    while sweeping.step(60_000, settings) is not None:
-        sweeping.done()
+    while (step := sweeping.step(60_000, settings)) is not None:
+        for _ in range(2):
+            sweeping.done(step)
         taken += 1
     assert taken == len(retention.steps(settings))
     assert sweeping.step(60_000 + retention.EVERY_MS - 1, settings) is None

@@ -10,12 +10,14 @@ import pytest
 from broker.store.database import memory_database
 from broker.store.sql import Queries
 
-SMALL = ("agents", "credentials", "fleet", "sqlite_sequence")
-"""Tables that have a row for each agent at most."""
+SMALL = ("agents", "credentials", "fleet", "sqlite_sequence", "quarantine")
+"""Tables that have a row for each agent at most; refusals, of which a thousand kinds are told apart."""
 
 MAY_SCAN = {
     "fleet.account",
     "figures.deliveries",
+    "jobs.open_or_said",
+    "jobs.posts",
     "finding.root",
     "finding.thread",
     "letters.family",
@@ -23,9 +25,9 @@ MAY_SCAN = {
     "notices.clamp",
     "notices.shift",
 }
-"""Counts of every delivery, for `status` and `stats`, through a reader, so that nobody waits for them; what scans
-only the rows that it has found itself, by index: of one thread, of one family, of one pair; and the notices of the
-last hour, at a start or when the clock was set."""
+"""Counts of every delivery, for `status` and `stats`, through a reader: nobody waits for them; the first of what
+the broker itself publishes, in its order; what scans only the rows that it has found itself, by index: of one thread,
+of one family, of one pair; and the notices of the last hour, at a start or when the clock was set."""
 
 OWN = sorted(name for name in Queries.from_package() if not name.startswith("store."))
 

@@ -11,9 +11,11 @@ import pytest
 from click.testing import CliRunner
 
 from console.cli import main, naming
+from tests.console.cli.test_jobs import ID, a_job
 from tests.console.conftest import Terminal
 from wire.agents import AgentsListed, AgentSummary
 from wire.home import Home
+from wire.jobs import JobsListed
 
 AGENTS = AgentsListed(
     agents=[
@@ -88,6 +90,18 @@ async def test_names_of_agents_come_from_the_broker(terminal: Terminal) -> None:
     assert await offered(terminal, "agent", "add", "b") == []
     nowhere = str(terminal.home.root / "nowhere")
     assert await offered(terminal, "agent", "show", "--home", nowhere, "b") == []
+
+
+async def test_ids_of_jobs_come_from_the_broker(terminal: Terminal) -> None:
+    """Ours: where an ID of a job is wanted; what has ended may be looked at too."""
+    terminal.broker.answers["agents.list"] = lambda _: AGENTS
+    terminal.broker.answers["jobs.list"] = lambda _: JobsListed(jobs=[a_job(), a_job(id="j-other")])
+    for verb in ("show", "watch", "publish", "claim", "cancel", "export", "sessions"):
+        assert await offered(terminal, "job", verb, "j-") == [ID, "j-other"]
+    assert await offered(terminal, "job", "show", "j-o") == ["j-other"]
+    assert (await terminal.broker.next("jobs.list"))["all"] is True
+    assert await offered(terminal, "job", "publish", "j-other", "comp") == ["completed"]
+    assert await offered(terminal, "job", "register", "x", "--to", "a") == ["alice"]
 
 
 async def test_a_broker_that_is_silent_or_gone_completes_nothing(terminal: Terminal) -> None:

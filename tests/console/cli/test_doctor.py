@@ -1,10 +1,12 @@
 """doctor: all checks together, with a broker and without one."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import anyio
 import anyio.to_thread
 import pytest
 from click.testing import CliRunner
@@ -14,7 +16,9 @@ from console.doctor import installation
 from console.doctor.verdict import Verdict
 from tests.console.conftest import Terminal
 from tests.console.doctor.test_broker import PROBED, STATE
+from tests.console.doctor.test_mqtt import CARRIED
 from tests.fakes.broker import LocalBroker, short_home
+from tests.fakes.jobbing import PROGRAMS, jobbing
 from wire.errors import Denied
 from wire.fleet import FleetPong
 from wire.home import Home
@@ -34,6 +38,7 @@ def healthy(terminal: Terminal) -> None:
     terminal.broker.answers["fleet.ping"] = lambda _: FleetPong(server_time_ms=0)
     terminal.broker.answers["fleet.probe"] = lambda _: PROBED
     terminal.broker.answers["fleet.status"] = lambda _: STATE
+    terminal.broker.answers["jobs.probe"] = lambda _: CARRIED
 
 
 async def test_a_fleet_that_is_well_exits_with_0(terminal: Terminal) -> None:
@@ -128,3 +133,24 @@ async def test_the_program_against_a_real_broker() -> None:
             assert done.returncode == 0, done.stdout + done.stderr
             assert "ok       wake" in done.stdout
             assert (await fleet.status()).account.accepted == 0
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("program", PROGRAMS)
+async def test_a_signed_event_is_proven_as_a_user_types_it(program: str) -> None:
+    """[X22] Issue 5: with no MQTT broker set up: on 127.0.0.1, there and back; before the first job only if asked."""
+    async with jobbing(program) as fleet:
+        asleep, proven = await _doctor(fleet.home), await _doctor(fleet.home, "--mqtt")
+    assert "note     job events        no job yet" in asleep
+    assert "→ queenpost doctor --mqtt\n" in asleep
+    assert re.search(r"ok       job events +a signed event was heard .* over mqtt://127\.0\.0\.1:\d+\n", proven)
+    assert f"mqtt broker       {program}, " in proven
+    assert "ok       mqtt promises" in proven
+
+
+async def _doctor(home: Home, *words: str) -> str:
+    line = [sys.executable, "-P", "-c", "from console.cli import main; main()", "doctor", "--home", str(home.root)]
+    with anyio.fail_after(60):
+        done = await anyio.run_process([*line, *words], env={**os.environ}, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.decode()

@@ -18,6 +18,8 @@ FIGURES = FleetFigures(
     turn_ms_p95=190_000,
     asks={"answered": 1, "open": 2},
     reminders_delivered=7,
+    jobs={"completed": 5, "running": 2},
+    events={"accepted": 20, "late": 1, "refused": 9},
     refused={"denied": 4},
     connections=3,
     database_bytes=5_000_000,
@@ -65,6 +67,8 @@ async def test_stats_prints_its_stable_shape(terminal: Terminal) -> None:
                 "delivered": 7,
                 "agents": [{"agent": "bob", "delivered": 7, "attempts": {"1": 6, "2": 1}, "failed": 1}],
             },
+            "jobs": {"completed": 5, "running": 2},
+            "job_events": {"accepted": 20, "late": 1, "refused": 9},
             "refused": {"denied": 4},
             "connections": 3,
             "database_bytes": 5000000,
@@ -83,6 +87,7 @@ async def test_a_person_reads_counts_lengths_and_sizes(terminal: Terminal) -> No
     assert "MESSAGES peer 1,200 · system 3" in lines
     assert "TURNS completed 40 · crashed 2 half within 2.5 s, 95 of 100 within 3 min" in lines
     assert "ASKS answered 1 · open 2" in lines
+    assert "JOBS completed 5 · running 2 events: accepted 20 · late 1 · refused 9" in lines
     assert "DELIVERIES acked 1,190 · ready 13 all there are" in lines
     assert "BROKER 3 connections · database 4.8 MiB · write-ahead log 900 B" in lines
     assert lines[-2:] == ["REMINDERS OF FIRED FAILED ATTEMPTS", "bob 7 1 6× after 1, 1× after 2"]

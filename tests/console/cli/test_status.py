@@ -52,6 +52,7 @@ FLEET = FleetState(
     account=ACCOUNT,
     operator_mail=1,
     open_asks=1,
+    jobs={"pending": 2, "running": 1, "overdue": 1},
     wal_bytes=0,
     warnings=["the disk is nearly full"],
 )
@@ -106,6 +107,7 @@ async def test_status_prints_its_stable_shape(terminal: Terminal) -> None:
             },
             "operator_mail": 1,
             "open_asks": 1,
+            "jobs": {"pending": 2, "running": 1, "overdue": 1},
             "frozen": False,
             "warnings": ["the disk is nearly full"],
         }
@@ -126,6 +128,7 @@ bob      agent    none      deaf           -        -     -     -     -         
 ACCOUNT  accepted 10 · handled 5 · waiting 3 · dead 1 · held 0 · expired 0 · mailbox 1 · redelivered 1 · lost 0
 MAILBOX  1 unread for the operator  (queenpost inbox)
 ASKS     1 waits for your answer  (queenpost asks --to-me)
+JOBS     pending 2 · running 1 · overdue 1  (queenpost job list)
 """)  # noqa: E501
     assert "warning: the disk is nearly full" in result.stderr
 

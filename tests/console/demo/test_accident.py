@@ -9,8 +9,8 @@ import anyio.to_thread
 import pytest
 
 from console.demo.accident import kill_in_the_middle
-from console.supervisor.processes import identity
 from wire.home import Home
+from wire.processes import identity
 
 WAIT = [sys.executable, "-c", "import sys; sys.stdin.read()"]
 

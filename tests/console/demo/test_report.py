@@ -3,8 +3,9 @@
 import click
 import pytest
 
-from console.demo.report import print_account, print_report
-from tests.console.demo.test_verdict import ACCOUNT
+from console.demo.report import print_account, print_jobs, print_report
+from tests.console.demo.test_verdict import ACCOUNT, a_job
+from wire.jobs import JobsShown
 
 REPORT = """\
 # Survey of `x`
@@ -46,3 +47,12 @@ def test_the_account_ends_with_what_was_lost(capsys: pytest.CaptureFixture[str])
     assert lines[1].startswith("accepted 6 ")
     assert lines[-2].startswith("redelivered 1 ")
     assert lines[-1] == "lost 0 unaccounted for"
+
+
+def test_jobs_are_printed_with_what_they_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """Issue 5: as `job watch` does; who had it, and that it was claimed again."""
+    print_jobs([a_job("completed"), JobsShown()])
+    head, job, event = click.unstyle(capsys.readouterr().out).splitlines()
+    assert head.startswith("JOBS  signed events")
+    assert job == "j-a  completed  manager, claimed 2 times"
+    assert event.endswith('started   {"n": 1}')

@@ -42,6 +42,16 @@ def test_mail_that_came_back_is_said_to_be_handed_out_again() -> None:
     assert done.endswith("turn t5 completed, m2, m9 handled")
 
 
+def test_an_event_of_a_job_is_told_with_who_said_it() -> None:
+    """Issue 5: as it is recorded; what it says is shown safely."""
+    telling = Telling(BEGAN)
+    assert line(telling, "job_claimed", subject="j-a", principal="agent:worker-1", epoch=1) == ""
+    event: dict[str, object] = {"job": "j-a", "epoch": 1, "seq": 2, "verdict": "accepted"}
+    said = line(telling, "job_event_recorded", "reading\x1b[2J 3 files", name="progress", **event)
+    assert said == "  1.0 s  worker-1    job j-a progress: reading\\u{1b}[2J 3 files"
+    assert line(telling, "job_event_recorded", "", name="started", **event).endswith("job j-a started")
+
+
 def test_what_is_no_part_of_the_story_is_left_out() -> None:
     """Ours."""
     assert Telling(BEGAN).line(record("agent_attached", agent="x")) is None

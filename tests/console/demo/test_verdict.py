@@ -6,6 +6,7 @@ from console.demo.accident import Accident
 from console.demo.verdict import Play, as_json
 from wire.fleet import Account
 from wire.inbox import DeliveryStory, InboxExplained, State
+from wire.jobs import Job, JobEvent, JobsShown, JobState
 
 ACCOUNT = Account(accepted=6, handled=5, redelivered=1, waiting=0, dead=0, held=0, expired=0, mailbox=1, lost=0)
 
@@ -40,6 +41,28 @@ def test_all_is_well_when_nothing_is_lost_and_the_mail_came_back() -> None:
     assert shown["killed"] == {"agent": "worker-1", "turn": "t2", "pid": 42}
     assert shown["came_back"] == [{"id": "m2", "state": "handled", "turn": "t5", "attempt": 2}]
     assert shown["account"]["lost"] == 0
+
+
+def a_job(state: JobState) -> JobsShown:
+    """Make a job with one event."""
+    job = Job(id="j-a", state=state, prompt="x", made_by="operator", claimed_by="manager", epoch=2, registered_at_ms=0)
+    said = {"number": 1, "job": "j-a", "event": "started", "epoch": 1, "seq": 1, "verdict": "accepted"}
+    event = JobEvent.model_validate({**said, "timestamp": "", "received_at_ms": 0, "detail": "", "data": {"n": 1}})
+    return JobsShown(job=job, events=[event])
+
+
+def test_a_job_that_did_not_end_well_is_a_failure_where_it_has_to() -> None:
+    """Issue 5: of scripted agents; a real program may forget to say the end, and is shown as it is."""
+    played = play()
+    played.jobs = [a_job("completed"), a_job("running")]
+    assert played.problems() == []
+    played.needs_ends = True
+    assert played.problems() == ["job j-a is running"]
+    told = as_json(played, None)["jobs"]
+    assert [(one["state"], one["claimed_by"], one["epoch"]) for one in told] == [
+        ("completed", "manager", 2), ("running", "manager", 2),
+    ]  # fmt: skip
+    assert [event["event"] for event in told[0]["events"]] == ["started"]
 
 
 @pytest.mark.parametrize(

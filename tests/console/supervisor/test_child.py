@@ -7,8 +7,8 @@ import anyio
 import pytest
 
 from console.supervisor.child import running
-from console.supervisor.processes import identity
 from tests.console.supervisor.children import READY, SLEEP, dying, script, steady
+from wire.processes import identity
 
 
 async def test_the_ready_line_is_found_among_other_output() -> None:

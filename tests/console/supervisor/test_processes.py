@@ -5,8 +5,8 @@ import signal
 import subprocess
 import sys
 
-from console.supervisor.processes import Process, identity, kill_group
 from harness import processes as harness_processes
+from wire.processes import Process, identity, kill_group
 
 WAIT = [sys.executable, "-c", "import sys; sys.stdin.read()"]
 

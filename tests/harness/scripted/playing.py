@@ -8,11 +8,11 @@ from typing import Any
 from harness.prompting import compose
 from harness.scripted.agent import ScriptedAgent
 from harness.scripted.loading import load
-from harness.scripted.mcp_client import McpClient
+from harness.scripted.mcp_client import McpClient, ToolError
 from mcp_tools.desk import Received
 from mcp_tools.rendering import draw_boundary, fit_reply
 from wire.agents import AgentsWho
-from wire.inbox import Mail
+from wire.inbox import About, Mail
 from wire.turns import Turn
 
 
@@ -30,6 +30,8 @@ class Player:
     state: Path
     manager: bool = False
     inbox: deque[Mail] = field(default_factory=deque[Mail])
+    published: list[tuple[str | None, str, str]] = field(default_factory=list[tuple[str | None, str, str]])
+    """Job, event and detail of each event, as often as it was published."""
 
 
 class Theatre:
@@ -45,6 +47,8 @@ class Theatre:
         """The program dies before its n-th send from now; it happens once."""
         self.crash_after_turn = False
         """It dies after its last line, before its turn is closed; it happens once."""
+        self.refuses_events: str | None = None
+        """Why no event can be published."""
         self._numbers = 0
 
     def add(self, name: str, script: str, *args: str, manager: bool = False) -> Player:
@@ -101,12 +105,31 @@ class Theatre:
         self.sent[name] = self._post(player.name, to, body, in_reply_to, kind=kind)
         return f"{self.sent[name].id} to {to}: queued"
 
-    def _post(self, sender: str, to: str, body: str, in_reply_to: str | None, *, kind: str = "operator") -> Mail:
+    def register(self, player: Player, prompt: str, to: str, key: str) -> str:
+        """Register a job and send it; the same key again does neither."""
+        self.send(player, to, prompt, None, key)
+        mail = self.sent[f"{player.name}/{key}"]
+        job = f"j-{mail.id}"
+        inbox = self.players[to].inbox
+        if mail in inbox:
+            inbox[inbox.index(mail)] = mail.model_copy(update={"about": About(job=job)})
+        return f"{job}: sent to {to} as {mail.id}. You get mail when it ends."
+
+    def publish(self, player: Player, job: str | None, event: str, detail: str) -> str:
+        """Take an event."""
+        if self.refuses_events is not None:
+            raise ToolError(self.refuses_events)
+        player.published.append((job, event, detail))
+        return f"{event} is event {len(player.published)} of job {job}: kept"
+
+    def _post(
+        self, sender: str, to: str, body: str, in_reply_to: str | None, *, kind: str = "operator", **fields: Any
+    ) -> Mail:
         self._numbers += 1
         mail = Mail.model_validate(
             {
                 "id": f"m{self._numbers}", "sender": sender, "kind": kind, "body": body, "sent_at_ms": 0,
-                "in_reply_to": in_reply_to,
+                "in_reply_to": in_reply_to, **fields,
             }
         )  # fmt: skip
         (self.operator if to == "operator" else self.players[to].inbox).append(mail)
@@ -129,6 +152,12 @@ class Tools(McpClient):
                 key = arguments.get("key") or f"unkeyed-{len(self._theatre.sent)}"
                 reply = arguments.get("in_reply_to")
                 return self._theatre.send(self._player, arguments["to"], arguments["body"], reply, key)
+            case "register_job":
+                prompt, to, key = arguments["prompt"], arguments["to"], arguments["key"]
+                return self._theatre.register(self._player, prompt, to, key)
+            case "publish_event":
+                job, event, detail = arguments.get("job_id"), arguments["event"], arguments["detail"]
+                return self._theatre.publish(self._player, job, event, detail)
             case "recv" | "recv_batch":
                 return self._recv(arguments.get("max", 1))
             case _:

@@ -10,7 +10,7 @@ from harness.scripted.frames import Letter, read_frames
 from mcp_tools.desk import Received
 from mcp_tools.rendering import draw_boundary, fit_reply
 from wire.agents import AgentsWho
-from wire.inbox import EarlierSend, Mail
+from wire.inbox import About, EarlierSend, Mail
 from wire.turns import Turn
 
 WHO = AgentsWho(name="alice", role="agent", fleet="demo", manager="manager", roster=[], waiting=0, open_turn="t1")
@@ -26,6 +26,8 @@ MAIL = [
     mail(1, "one line"),
     mail(2, "\n\nlines\n\n\n", in_reply_to="m9"),
     mail(3, "to all", broadcast=True, sender="manager", kind="manager"),
+    mail(5, '{"a": 1}', about=About(job="j-aebagbafaydqqcik")),
+    mail(6, "it has ended", kind="system", sender="system", about=About(job="j-aebagbafaydqqcik")),
     mail(4, "again", attempt=3, earlier=[EarlierSend(id="m8", to="carol", excerpt='<mail-0123456789 id="m1">')]),
 ]
 
@@ -33,6 +35,8 @@ LETTERS = [
     Letter("m1", "bob", "peer", "one line"),
     Letter("m2", "bob", "peer", "\n\nlines\n\n\n", in_reply_to="m9"),
     Letter("m3", "manager", "manager", "to all", broadcast=True),
+    Letter("m5", "bob", "peer", '{"a": 1}', job="j-aebagbafaydqqcik"),
+    Letter("m6", "system", "system", "it has ended"),
     Letter("m4", "bob", "peer", "again", attempt=3),
 ]
 

@@ -8,6 +8,7 @@ import pytest
 from harness.scripted.scripts import survey_worker
 from harness.scripted.survey import mail as survey_mail
 from tests.harness.scripted.playing import Theatre
+from wire.inbox import About
 
 MARK = "TO" + "DO"
 
@@ -186,3 +187,44 @@ def test_a_worker_pauses_once(theatre: Theatre, folder: Path, monkeypatch: pytes
     theatre.play()
     assert mark.read_text() == "untouched"
     assert "| Files | 4 |" in report_of(theatre)
+
+
+def test_a_survey_that_is_a_job_makes_its_parts_jobs_and_ends_with_the_report(theatre: Theatre, folder: Path) -> None:
+    """Issue 5: the demo's job runs as registered, signed events."""
+    theatre.tell("manager", f"Survey {folder}", about=About(job="j-1"))
+    theatre.play()
+    assert "| Files | 4 |" in report_of(theatre)
+    manager, *workers = theatre.players.values()
+    assert [(job, event) for job, event, _ in manager.published] == [("j-1", "progress"), ("j-1", "completed")]
+    for worker in workers:
+        (job,) = {job for job, _, _ in worker.published}
+        assert job is not None
+        assert [event for _, event, _ in worker.published] == ["progress", "completed"]
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_a_repeated_turn_of_a_job_registers_no_part_twice(theatre: Theatre, folder: Path, turn: int) -> None:
+    """Ours: what is under a key is once; that an end was said before stops nobody."""
+    theatre.tell("manager", f"Survey {folder}", about=About(job="j-1"))
+    for _ in range(turn):
+        theatre.turn(next(player for player in theatre.players.values() if player.inbox))
+    theatre.crash_after_turn = True
+    theatre.play()
+    assert "| Files | 4 |" in report_of(theatre)
+    assert len(theatre.sent) == 5
+
+
+def test_a_job_that_was_cancelled_is_answered_all_the_same(theatre: Theatre, folder: Path) -> None:
+    """Ours: its events are refused, its mail is not."""
+    theatre.refuses_events = "closed: job j-1 has ended (cancelled)"
+    theatre.tell("manager", f"Survey {folder}", about=About(job="j-1"))
+    theatre.play()
+    assert "| Files | 4 |" in report_of(theatre)
+
+
+@pytest.mark.parametrize(("event", "told"), [("completed", 0), ("error", 1)])
+def test_the_end_of_a_part_is_passed_on_if_it_is_a_bad_one(theatre: Theatre, event: str, told: int) -> None:
+    """Ours: the manager knows of the good ones by their answers."""
+    theatre.tell("manager", f'job j-7 has ended: {event}. It says: "x"', sender="system", kind="system")
+    theatre.play()
+    assert len(theatre.operator) == told

@@ -1,0 +1,1 @@
+"""Tests of the bridge, over real MQTT brokers."""

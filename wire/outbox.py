@@ -58,6 +58,8 @@ class Order:
     retain: bool
     seq: int | None = None
     error: QueenpostError | None = None
+    kept: "Waiting | None" = None
+    """What was added."""
 
     @property
     def done(self) -> bool:
@@ -145,7 +147,7 @@ class Outbox:
                         order.error = exc
         except sqlite3.Error as exc:
             for order in orders:
-                order.seq = None
+                order.seq = order.kept = None
                 order.error = Full(f"the event could not be kept in {self._path}: {exc}; nothing was published")
 
     def _add(self, order: "Order") -> int:
@@ -159,7 +161,10 @@ class Outbox:
         seq = (row[0] if row else 0) + 1
         payload = order.sign(seq)
         self._run("number", job=job, epoch=epoch, seq=seq)
-        self._run("add", job=job, epoch=epoch, seq=seq, topic=order.topic, payload=payload, retain=int(order.retain))
+        number = self._run(
+            "add", job=job, epoch=epoch, seq=seq, topic=order.topic, payload=payload, retain=int(order.retain)
+        ).lastrowid
+        order.kept = Waiting(number or 0, job, epoch, seq, order.topic, payload, order.retain)
         return seq
 
     def waiting(self, after: int = 0, limit: int = 500) -> list[Waiting]:

@@ -62,7 +62,9 @@ class Way:
     transport: Transport
     prefix: str
     waiting: list[Waiting] = field(default_factory=list[Waiting])
-    """What was in the outbox when it was looked at last."""
+    """What is known to be in the outbox."""
+    whole: bool = False
+    """That is all of it."""
     sent: dict[int, float] = field(default_factory=dict[int, float])
     """When what is not decided was sent, by its number in the outbox."""
     again: set[int] = field(default_factory=set[int])
@@ -88,6 +90,8 @@ class Publisher:
     _lock: anyio.Lock = field(default_factory=anyio.Lock)
     _orders: list[Order] = field(default_factory=list[Order])
     """To be added with the next commit."""
+    _fresh: list[Waiting] = field(default_factory=list[Waiting])
+    """Added since the outbox was looked at."""
     _suspects: Suspects = field(default_factory=Suspects)
     _on_the_way: set[int] = field(default_factory=set[int])
     """Sent, and not taken by the MQTT broker yet."""
@@ -105,6 +109,7 @@ class Publisher:
                 if not order.done:  # else somebody before us has taken it along: one commit for all who wait
                     orders, self._orders = self._orders, []
                     await to_thread.run_sync(self.outbox.add_all, orders)
+                    self._fresh += [one.kept for one in orders if one.kept is not None]
         except BaseException:
             if order in self._orders:  # cancelled before anybody took it
                 self._orders.remove(order)
@@ -178,38 +183,45 @@ class Publisher:
                 await self.changed.wait()
 
     async def _look(self, way: Way) -> list[Waiting]:
-        """Look at what waits, further on where nothing of it is due: it may wait for good. Gives what is due."""
+        """Give what is due: of what was just added, else of all that waits in the outbox."""
+        if self._fresh and way.whole:
+            fresh, self._fresh = self._fresh, []
+            way.waiting = [*way.waiting, *fresh]
+            if due := self._due(way.waiting, way.sent):
+                return due
+        return await self._look_at_all(way)
+
+    async def _look_at_all(self, way: Way) -> list[Waiting]:
+        """Look into the outbox, further on where nothing of what is seen is due: it may wait for good."""
         found: list[Waiting] = []
         while True:
             after = found[-1].number if found else 0
             async with self._lock:
+                self._fresh = []  # it is among what is read now, or behind it
                 page = await to_thread.run_sync(self.outbox.waiting, after, PAGE)
             found += page
             due = self._due(found, way.sent)
-            if due or len(page) < PAGE or len(found) >= PAGE * PAGES:
+            way.whole = len(page) < PAGE
+            if due or way.whole or len(found) >= PAGE * PAGES:
                 way.waiting = found
                 return due
 
     async def _confirm(self, way: Way) -> None:
-        """Ask what became of what was sent, until it is decided."""
+        """Ask what became of what was sent, until it is decided; not at once, for it takes a moment to be recorded."""
         pause = Backoff(CONFIRM_FIRST_S, CONFIRM_CAP_S)
         while True:
+            with anyio.move_on_after(pause.next_s() if way.waiting else math.inf):
+                await way.news.wait()
+                pause.reset()
             way.news = anyio.Event()
-            waiting = way.waiting
-            settled = await self._ask(waiting)
-            left = [one for one in waiting if one.number not in settled]
-            self._explain(left, way)
+            await anyio.sleep(CONFIRM_FIRST_S)
+            settled = await self._ask(way.waiting)
+            way.waiting = [one for one in way.waiting if one.number not in settled]
+            self._explain(way.waiting, way)
             for number in settled:
                 way.sent.pop(number, None)
-            if settled:
-                pause.reset()
-                self.changed.set()  # there may be more than was looked at
-            if left or waiting is not way.waiting:
-                with anyio.move_on_after(CONFIRM_FIRST_S + pause.next_s()):
-                    await way.news.wait()
-                    pause.reset()
-            else:
-                await way.news.wait()
+            if settled and not way.whole:
+                self.changed.set()  # there is more than was looked at
 
     def _due(self, waiting: list[Waiting], sent: dict[int, float]) -> list[Waiting]:
         now_s = anyio.current_time()
@@ -230,10 +242,10 @@ class Publisher:
         alone = [one for one in events if self._suspects.is_alone(one.number)]
         for one in alone:
             await self._publish_one(line, one)
+        rest = [one for one in events if one not in alone]
         async with anyio.create_task_group() as group:
-            for one in events:
-                if one not in alone:
-                    group.start_soon(self._publish_one, line, one)
+            for one in rest:
+                group.start_soon(self._publish_one, line, one)
 
     async def _publish_one(self, line: MqttLine, one: Waiting) -> None:
         if line.lost.is_set():

@@ -1,7 +1,7 @@
 """Job events: their envelope, how they are signed and how a signed one is read. Pure: no MQTT, no file, no clock.
 
 A receiver trusts an event only after `read_event` and `verify`, in this order, and then asks its registry and its
-replay window; `docs/protocol.md` has the format and test vectors for a second implementation.
+replay window; `docs/events.md` has the format and test vectors for a second implementation.
 """
 
 import hmac

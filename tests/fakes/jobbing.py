@@ -8,27 +8,33 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+import anyio
 import pytest
 
 from broker.bridge import mosquitto
 from tests.fakes.broker import BrokerProcess, Fleet, short_home
-from wire.client import new_key
+from wire.client import BrokerClient, new_key
 from wire.events import Event, EventName, sign
 from wire.home import Home
 from wire.jobs import (
     Job,
     JobsClaim,
     JobsClaimed,
+    JobsFates,
+    JobsRecorded,
     JobsRegister,
     JobsRegistered,
     JobsShown,
     JobsTransport,
     JobsTransported,
     JobsWatch,
+    Mark,
 )
 from wire.mqtt import MqttLine, Transport, connected
+from wire.outbox import Outbox
 from wire.private_files import read_secret
 from wire.processes import Process
+from wire.publisher import Publisher
 
 PROGRAMS = [
     pytest.param(
@@ -114,3 +120,21 @@ async def worker(fleet: Fleet, **fields: Any) -> Worker:
     claimed = await operator.call(JobsClaim(key=new_key(), job=made.job), JobsClaimed)
     told = await operator.call(JobsTransport(), JobsTransported, timeout_s=40)
     return Worker(fleet, claimed, told)
+
+
+@asynccontextmanager
+async def publishing(client: BrokerClient, folder: Path) -> AsyncGenerator[Publisher]:
+    """Run a publisher that asks over this connection while the body runs; its outbox lies in the folder."""
+
+    async def tell() -> JobsTransported:
+        return await client.call(JobsTransport(), JobsTransported, timeout_s=40)
+
+    async def confirm(marks: list[Mark]) -> JobsFates:
+        return await client.call(JobsRecorded(marks=marks), JobsFates)
+
+    with Outbox(folder / "private" / "outbox.db") as outbox:
+        publisher = Publisher("test", outbox, tell, confirm)
+        async with anyio.create_task_group() as group:
+            group.start_soon(publisher.run)
+            yield publisher
+            group.cancel_scope.cancel()

@@ -1,8 +1,7 @@
 """The publisher over a real MQTT broker: each event is recorded once, whatever dies on the way."""
 
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,11 +9,11 @@ import anyio
 import pytest
 
 from tests.fakes.broker import BrokerProcess
-from tests.fakes.jobbing import PROGRAMS, Worker, jobbing, kill_mqtt_broker, worker
+from tests.fakes.jobbing import PROGRAMS, Worker, jobbing, kill_mqtt_broker, publishing, worker
 from wire.clock import SystemClock
 from wire.errors import Unavailable
 from wire.events import EventName, stamp
-from wire.jobs import JobsFates, JobsRecorded, JobsTransport, JobsTransported, Mark
+from wire.jobs import JobsFates, JobsTransported, Mark
 from wire.outbox import Order, Outbox
 from wire.publisher import Publisher
 
@@ -28,25 +27,6 @@ async def fleet(request: pytest.FixtureRequest) -> AsyncIterator[BrokerProcess]:
     """A broker whose own MQTT broker is the one or the other."""
     async with jobbing(request.param) as fleet:
         yield fleet
-
-
-@asynccontextmanager
-async def publishing(fleet: BrokerProcess, path: Path) -> AsyncGenerator[Publisher]:
-    """Run a publisher that asks this broker."""
-    operator = await fleet.operator()
-
-    async def tell() -> JobsTransported:
-        return await operator.call(JobsTransport(), JobsTransported, timeout_s=40)
-
-    async def confirm(marks: list[Mark]) -> JobsFates:
-        return await operator.call(JobsRecorded(marks=marks), JobsFates)
-
-    with Outbox(path / "private" / "outbox.db") as outbox:
-        publisher = Publisher("test", outbox, tell, confirm)
-        async with anyio.create_task_group() as group:
-            group.start_soon(publisher.run)
-            yield publisher
-            group.cancel_scope.cancel()
 
 
 async def say(publisher: Publisher, one: Worker, number: int, *, end: bool = False) -> None:
@@ -68,7 +48,7 @@ async def recorded(one: Worker) -> list[int]:
 async def test_what_is_added_is_recorded_and_forgotten_here(fleet: BrokerProcess, tmp_path: Path) -> None:
     """[X07] Many at once, over one connection; the outbox is empty once the broker's record shows them."""
     one = await worker(fleet)
-    async with publishing(fleet, tmp_path) as publisher:
+    async with publishing(await fleet.operator(), tmp_path) as publisher:
         for number in range(60):
             await say(publisher, one, number, end=number == 59)
         await one.until("completed")
@@ -79,7 +59,7 @@ async def test_what_is_added_is_recorded_and_forgotten_here(fleet: BrokerProcess
 async def test_a_killed_mqtt_broker_loses_and_doubles_nothing(fleet: BrokerProcess, tmp_path: Path) -> None:
     """DESIGN 7: PUBACK is no proof; what was not recorded is sent again with its number."""
     one = await worker(fleet)
-    async with publishing(fleet, tmp_path) as publisher:
+    async with publishing(await fleet.operator(), tmp_path) as publisher:
         for number in range(30):
             await say(publisher, one, number)
             if number % 10 == 5:
@@ -97,7 +77,7 @@ async def test_what_is_refused_as_not_fresh_is_not_sent_for_ever(fleet: BrokerPr
     said: list[tuple[EventName, str]] = [
         ("started", LONG_AGO), ("progress", stamp(SystemClock().wall_ms())), ("completed", LONG_AGO)
     ]  # fmt: skip
-    async with publishing(fleet, tmp_path) as publisher:
+    async with publishing(await fleet.operator(), tmp_path) as publisher:
         for event, timestamp in said:
             sign = partial(one.event, event, timestamp=timestamp)
             await publisher.add(one.job.id, one.job.epoch, one.claimed.topic, sign, retain=event == "completed")
@@ -121,7 +101,7 @@ async def test_a_publisher_that_was_killed_says_what_it_had_kept(fleet: BrokerPr
             one.job.id, one.job.epoch, one.claimed.topic,
             lambda seq: one.event("completed", seq, data={"n": 0}), retain=True,
         )  # fmt: skip
-    async with publishing(fleet, tmp_path) as publisher:
+    async with publishing(await fleet.operator(), tmp_path) as publisher:
         assert (await one.until("completed")).events == 1
         await publisher.drained()
 

@@ -37,7 +37,7 @@ def home() -> Iterator[Home]:
 
 def chosen(home: Home, program: str) -> Choice:
     """Choose a program."""
-    return choose(home, MqttSettings(program=program), "queenpost/demo", os.environ)[0]  # type: ignore[arg-type]
+    return choose(home, MqttSettings.model_validate({"program": program}), "queenpost/demo", os.environ)[0]
 
 
 def as_user(home: Home, choice: Choice, user: MqttUser) -> AbstractAsyncContextManager[MqttLine]:

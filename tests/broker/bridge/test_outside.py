@@ -10,22 +10,18 @@ import pytest
 from broker.bridge import bridge, mosquitto
 from tests.fakes.broker import LocalBroker, short_home
 from tests.fakes.certificates import Authority
-from tests.fakes.jobbing import PROGRAMS, Worker, jobbing, worker
+from tests.fakes.jobbing import PROGRAMS, Worker, jobbing, publishing, worker
 from tests.fakes.outside import USER, Outside, needs_mosquitto
 from wire.client import BrokerClient, new_key
 from wire.errors import QueenpostError
 from wire.home import Home
 from wire.job_probe import JobsProbe, JobsProbed
 from wire.jobs import (
-    JobsFates,
-    JobsRecorded,
     JobsRegister,
     JobsRegistered,
     JobsTransport,
     JobsTransported,
-    Mark,
 )
-from wire.outbox import Outbox
 from wire.publisher import Publisher
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
@@ -84,22 +80,10 @@ async def probed(fleet: LocalBroker) -> JobsProbed:
 async def published(client: BrokerClient, one: Worker, folder: Path) -> AsyncGenerator[Publisher]:
     """Publish the end of a job while the body runs."""
 
-    async def tell() -> JobsTransported:
-        return await client.call(JobsTransport(), JobsTransported, timeout_s=40)
-
-    async def confirm(marks: list[Mark]) -> JobsFates:
-        return await client.call(JobsRecorded(marks=marks), JobsFates)
-
-    with Outbox(folder / "private" / "outbox.db") as outbox:
-        publisher = Publisher("test", outbox, tell, confirm)
-        async with anyio.create_task_group() as group:
-            group.start_soon(publisher.run)
-            job = one.job
-            await publisher.add(
-                job.id, job.epoch, one.claimed.topic, lambda seq: one.event("completed", seq), retain=True
-            )
-            yield publisher
-            group.cancel_scope.cancel()
+    job = one.job
+    async with publishing(client, folder) as publisher:
+        await publisher.add(job.id, job.epoch, one.claimed.topic, lambda seq: one.event("completed", seq), retain=True)
+        yield publisher
 
 
 @needs_mosquitto

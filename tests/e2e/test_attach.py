@@ -108,8 +108,12 @@ def who(heard: Heard) -> Reply:
     return Reply.calling("whoami") if "who are you" in heard.prompt else count(heard)
 
 
-async def test_gemini_has_its_mail_tools_at_a_terminal(home: Path) -> None:
-    """Issue 4.9: it reads them from a copy of its settings; in the settings themselves, and beside, nothing is left."""
+async def test_gemini_has_its_mail_tools_at_a_terminal(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Issue 4.9: it reads them from a copy of its settings; in the settings themselves, and beside, nothing is left.
+
+    It opens also in a shell that says of itself that nobody sits at it.
+    """
+    monkeypatch.setenv("CI", "true")
     async with real_fleet(home, GEMINI) as fleet:
         talk = await fleet.add("alice", who)
         await fleet.host()

@@ -28,6 +28,8 @@ BESIDE = (".agents", ".env")
 """What else it reads in its home."""
 RECV_MS = 300_000
 """What one tool call may take: `recv` waits for up to 180 s."""
+MACHINES = ("CI", "CONTINUOUS_INTEGRATION", "GITHUB_ACTIONS")
+"""Where one of these is set, it takes whoever sits at the terminal for a machine, reads no key and draws nothing."""
 WITHOUT = "without its mail tools: {path} is no JSON without comments, and Gemini CLI takes them from there only"
 
 
@@ -37,7 +39,7 @@ def door(seat: Seat, session: Session, *, fork: bool = False) -> Door:
     Raises:
         NotStartedError: it cannot be started.
     """
-    environment = launch.environment_of(seat)
+    environment = {name: value for name, value in launch.environment_of(seat).items() if name not in MACHINES}
     launch.find(seat, environment)
     launch.write_settings(seat, environment)
     settings, servers = seat.settings, seat.servers(environment)

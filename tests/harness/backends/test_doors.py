@@ -66,6 +66,13 @@ def test_gemini_opens_its_session_and_copies_none(door_for: MakeDoor) -> None:
         doors.refuse(AgentSettings(backend="gemini"), fork=True)
 
 
+def test_gemini_opens_also_where_everything_else_runs_without_a_person(door_for: MakeDoor) -> None:
+    """Issue 4.9: a shell of a build machine, or a container that was made in one, says so to all it starts."""
+    door = door_for("gemini", env={"CI": "true", "GITHUB_ACTIONS": "true", "CONTINUOUS_INTEGRATION": "1", "CITY": "x"})
+    assert not {"CI", "GITHUB_ACTIONS", "CONTINUOUS_INTEGRATION"} & door.env.keys()
+    assert door.env["CITY"] == "x"
+
+
 USERS = {"ui": {"theme": "Ayu"}, "mcpServers": {"mine": {"command": "mine", "env": {"KEY": "of-the-user"}}}}
 
 

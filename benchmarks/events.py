@@ -26,19 +26,15 @@ from wire.home import CONFIG_NAME, Home
 from wire.jobs import (
     JobsClaim,
     JobsClaimed,
-    JobsFates,
-    JobsRecorded,
     JobsRegister,
     JobsRegistered,
     JobsShown,
-    JobsTransport,
-    JobsTransported,
     JobsWatch,
-    Mark,
 )
 from wire.outbox import Outbox
 from wire.private_files import read_secret
 from wire.publisher import Publisher
+from wire.records import Records
 
 PROGRAMS = ("mosquitto", "amqtt")
 DETAIL = "read 12 of 40 files"
@@ -169,15 +165,9 @@ async def _desk(home: Home, folder: Path) -> AsyncGenerator[Desk]:
     ):
         made = await operator.call(JobsRegister(key=new_key(), prompt="read the files"), JobsRegistered)
         claimed = await operator.call(JobsClaim(key=new_key(), job=made.job), JobsClaimed)
-
-        async def tell() -> JobsTransported:
-            return await operator.call(JobsTransport(), JobsTransported, timeout_s=PATIENCE_S)
-
-        async def confirm(marks: list[Mark]) -> JobsFates:
-            return await operator.call(JobsRecorded(marks=marks), JobsFates)
-
+        records = Records(operator.call, "publisher")
         with Outbox(folder.with_suffix(".outbox.db")) as outbox:
-            publisher = Publisher("bench", outbox, tell, confirm)
+            publisher = Publisher("bench", outbox, records.tell, records.confirm)
             group.start_soon(publisher.run)
             yield Desk(operator, publisher, claimed)
             group.cancel_scope.cancel()

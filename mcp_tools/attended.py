@@ -25,11 +25,12 @@ from wire.clock import SystemClock
 from wire.errors import Closed, Conflict, Denied, QueenpostError, Stale
 from wire.fleet import Push
 from wire.inbox import InboxPeek, InboxPeeked
-from wire.jobs import Job, JobsFates, JobsRecorded, JobsTransport, JobsTransported, Mark
+from wire.jobs import Job
 from wire.link import Connect
 from wire.logs import get_logger
 from wire.model import Request, Result
 from wire.outlet import Outlet
+from wire.records import Records
 from wire.settings import Role
 from wire.turns import (
     RENEW_EVERY_S,
@@ -301,19 +302,9 @@ async def attend(
     attendance = Attendance(agent, note)
     async with BrokerClient(connect, token, "mcp", on_link=attendance.on_link) as client:
         who = await client.call(AgentsWhoami(), AgentsWho)
-        outlet = None if outbox is None else _outlet(client, agent, outbox)
+        outlet = None if outbox is None else Outlet(agent, outbox, Records(client.call, "harness"))
         keep = nowhere if outlet is None else outlet.add
         async with AttendedDesk(client, attendance, who.role, presence, keep).open() as desk:
             if outlet is not None:
                 desk.start_soon(outlet.run)
             yield desk
-
-
-def _outlet(client: BrokerClient, agent: str, path: Path) -> Outlet:
-    async def tell() -> JobsTransported:
-        return await client.call(JobsTransport(user="harness"), JobsTransported, timeout_s=40)
-
-    async def confirm(marks: list[Mark]) -> JobsFates:
-        return await client.call(JobsRecorded(marks=marks), JobsFates)
-
-    return Outlet(agent, path, tell, confirm)

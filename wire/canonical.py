@@ -16,6 +16,7 @@ MAX_INT = 2**53 - 1
 KEY_PATTERN = r"^[a-z][a-z0-9_]{0,63}$"
 
 _KEY = re.compile(KEY_PATTERN[1:-1])
+_HOLDERS = (dict, list)
 _WRITE = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False, check_circular=False
 ).encode
@@ -23,6 +24,19 @@ _WRITE = json.JSONEncoder(
 
 class NotCanonical(Invalid):
     """The value, or the bytes, are outside the profile; the message names the first place."""
+
+
+class _OutsideError(Exception):
+    """Never leaves this module. Its place is put together on the way out: it costs nothing where all is well."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+        self.parts: list[str] = []
+
+    @property
+    def place(self) -> str:
+        return "$" + "".join(reversed(self.parts))
 
 
 def canonical(value: object) -> bytes:
@@ -33,17 +47,29 @@ def canonical(value: object) -> bytes:
     Raises:
         NotCanonical: the value holds what the profile leaves out, or its bytes are more than `MAX_BYTES`.
     """
-    _check(value, "$", 1)
+    check(value)
     return written(value)
 
 
+def check(value: object) -> None:
+    """See to it that a value is within the profile; how long it is, `written` says.
+
+    Raises:
+        NotCanonical: it holds what the profile leaves out.
+    """
+    try:
+        _check(value, 1)
+    except _OutsideError as exc:
+        raise NotCanonical(f"{exc.place[:200]}: {exc.why}") from None
+
+
 def written(value: object) -> bytes:
-    """Give the bytes of a value that is within the profile already: `read` gave it, or `canonical` took it.
+    """Give the bytes of a value that is within the profile already: `read` gave it, or `check` passed it.
 
     Raises:
         NotCanonical: its bytes are more than `MAX_BYTES`.
     """
-    # A lone surrogate would be written as an escape that other languages refuse; _check has refused it.
+    # A lone surrogate would be written as an escape that other languages refuse; `check` has refused it.
     data = _WRITE(value).encode("ascii")
     if len(data) > MAX_BYTES:
         raise NotCanonical(f"{len(data)} bytes as canonical JSON; an event has at most {MAX_BYTES}")
@@ -60,14 +86,7 @@ def read(data: bytes) -> dict[str, Any]:
     if len(data) > MAX_BYTES:
         raise NotCanonical(f"{len(data)} bytes; an event has at most {MAX_BYTES}")
     try:
-        text = data.decode("utf-8")
-        value = json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_int=_integer,
-            parse_float=_refuse_number,
-            parse_constant=_refuse_number,
-        )
+        value = _READ(data.decode("utf-8"))
     except UnicodeDecodeError as exc:
         raise NotCanonical(f"not UTF-8 at byte {exc.start}") from None
     except RecursionError:
@@ -82,11 +101,11 @@ def read(data: bytes) -> dict[str, Any]:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise NotCanonical(f"the key {key[:64]!r} is there twice")
-        found[key] = value
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise NotCanonical(f"the key {twice[:64]!r} is there twice")
     return found
 
 
@@ -100,32 +119,52 @@ def _refuse_number(text: str) -> NoReturn:
     raise NotCanonical(f"the number {text[:32]} is no integer; write it as text")
 
 
-def _check(value: object, where: str, depth: int) -> None:
-    if depth > MAX_DEPTH and isinstance(value, dict | list):
-        raise NotCanonical(f"{where[:200]}: nested more than {MAX_DEPTH} deep")
+_READ = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_integer, parse_float=_refuse_number, parse_constant=_refuse_number
+).decode
+
+
+def _check(value: object, depth: int) -> None:
     if isinstance(value, str):
         if not value.isascii():
-            _check_text(value, where)
-    elif isinstance(value, dict):
-        for key, item in value.items():  # pyright: ignore[reportUnknownVariableType]
-            if not isinstance(key, str) or not _KEY.fullmatch(key):
-                raise NotCanonical(f"{where}: the key {str(key)[:64]!r} does not match {KEY_PATTERN}")  # pyright: ignore[reportUnknownArgumentType]
-            _check(item, f"{where}.{key}", depth + 1)  # pyright: ignore[reportUnknownArgumentType]
-    elif isinstance(value, list):
-        for number, item in enumerate(value):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-            _check(item, f"{where}[{number}]", depth + 1)  # pyright: ignore[reportUnknownArgumentType]
-    elif value is None or isinstance(value, bool):
+            _check_text(value)
+    elif isinstance(value, bool) or value is None:
         pass
-    elif not isinstance(value, int):
-        raise NotCanonical(
-            f"{where}: {type(value).__name__} is not text, an integer, true, false, null, list or object"
-        )
-    elif not -MAX_INT <= value <= MAX_INT:
-        raise NotCanonical(f"{where}: an integer beyond 2^53-1; write it as text")
+    elif isinstance(value, int):
+        if not -MAX_INT <= value <= MAX_INT:
+            raise _OutsideError("an integer beyond 2^53-1; write it as text")
+    elif not isinstance(value, _HOLDERS):
+        raise _OutsideError(f"{type(value).__name__} is not text, an integer, true, false, null, list or object")
+    elif depth > MAX_DEPTH:
+        raise _OutsideError(f"nested more than {MAX_DEPTH} deep")
+    elif isinstance(value, dict):
+        _check_object(value, depth)  # pyright: ignore[reportUnknownArgumentType]
+    else:
+        _check_list(value, depth)  # pyright: ignore[reportUnknownArgumentType]
 
 
-def _check_text(text: str, where: str) -> None:
+def _check_object(value: dict[object, object], depth: int) -> None:
+    for key, item in value.items():
+        if not isinstance(key, str) or not _KEY.fullmatch(key):
+            raise _OutsideError(f"the key {str(key)[:64]!r} does not match {KEY_PATTERN}")
+        try:
+            _check(item, depth + 1)
+        except _OutsideError as exc:
+            exc.parts.append(f".{key}")
+            raise
+
+
+def _check_list(value: list[object], depth: int) -> None:
+    for number, item in enumerate(value):
+        try:
+            _check(item, depth + 1)
+        except _OutsideError as exc:
+            exc.parts.append(f"[{number}]")
+            raise
+
+
+def _check_text(text: str) -> None:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        raise NotCanonical(f"{where}: an unpaired surrogate is no text") from None
+        raise _OutsideError("an unpaired surrogate is no text") from None

@@ -9,7 +9,8 @@ import anyio
 from wire.errors import QueenpostError
 from wire.logs import get_logger
 from wire.outbox import Outbox
-from wire.publisher import Confirm, Publisher, Tell
+from wire.publisher import Publisher
+from wire.records import Records
 
 log = get_logger("publisher")
 
@@ -17,11 +18,10 @@ log = get_logger("publisher")
 class Outlet:
     """One per principal; `run` is its only task."""
 
-    def __init__(self, name: str, path: Path, tell: Tell, confirm: Confirm) -> None:
+    def __init__(self, name: str, path: Path, records: Records) -> None:
         self._name = name
         self._path = path
-        self._tell = tell
-        self._confirm = confirm
+        self._records = records
         self._publisher: Publisher | None = None
         self._opened = anyio.Event()
 
@@ -46,6 +46,6 @@ class Outlet:
 
     def _open(self) -> Publisher:
         if self._publisher is None:
-            self._publisher = Publisher(self._name, Outbox(self._path), self._tell, self._confirm)
+            self._publisher = Publisher(self._name, Outbox(self._path), self._records.tell, self._records.confirm)
             self._opened.set()
         return self._publisher

@@ -17,16 +17,17 @@ from console.cli.job_decision import decided, decision, print_decision
 from console.cli.kinds import JobId
 from console.cli.options import Options, command
 from console.cli.screen import note, print_json
-from wire.client import BrokerClient, new_key
+from wire.client import new_key
 from wire.clock import SystemClock
 from wire.errors import Closed, Conflict, Invalid, QueenpostError, Unavailable
 from wire.events import TERMINAL, Event, EventName, read_event, sign, stamp
 from wire.home import Home
-from wire.jobs import JobsClaim, JobsClaimed, JobsFates, JobsRecorded, JobsTransport, JobsTransported, Mark, Verdict
+from wire.jobs import JobsClaim, JobsClaimed, JobsFates, JobsRecorded, Mark, Verdict
 from wire.log_handlers import OURS
 from wire.outbox import MAX_WAITING, Outbox
 from wire.private_files import draft_secret, make_private_folder, publish_secret, read_descriptor, read_secret
 from wire.publisher import Publisher
+from wire.records import Records
 
 PUBLISHED = ("started", "progress", "permission_required", "completed", "error")
 
@@ -251,7 +252,8 @@ async def _carry(options: Options, outbox: Outbox, within_s: float, mark: Mark) 
     logging.getLogger(OURS).addHandler(logging.NullHandler())  # what is to be said is said by the answer
     try:
         async with connected(options) as client:
-            publisher = _publisher(client, outbox)
+            records = Records(client.call, "publisher")
+            publisher = Publisher(f"publisher-{os.getpid()}", outbox, records.tell, records.confirm)
             async with anyio.create_task_group() as group:
                 group.start_soon(publisher.run)
                 with anyio.move_on_after(within_s):
@@ -263,13 +265,3 @@ async def _carry(options: Options, outbox: Outbox, within_s: float, mark: Mark) 
             return _Told("", told.verdicts[0])
     except QueenpostError as exc:
         return _Told(exc.message)
-
-
-def _publisher(client: BrokerClient, outbox: Outbox) -> Publisher:
-    async def tell() -> JobsTransported:
-        return await client.call(JobsTransport(user="publisher"), JobsTransported, timeout_s=40)
-
-    async def confirm(marks: list[Mark]) -> JobsFates:
-        return await client.call(JobsRecorded(marks=marks), JobsFates)
-
-    return Publisher(f"publisher-{os.getpid()}", outbox, tell, confirm)

@@ -25,10 +25,10 @@ from harness.workspace import Workspace
 from wire.agents import AgentsAttach, AgentsAttached, AgentsChanged, AgentsDetach, Restart
 from wire.backoff import Backoff
 from wire.errors import Conflict, QueenpostError, Stale, Unavailable
-from wire.jobs import JobsFates, JobsRecorded, JobsTransport, JobsTransported, Mark
 from wire.logs import bind, get_logger
 from wire.outlet import Outlet
 from wire.private_files import read_secret
+from wire.records import Records
 from wire.settings import AccountSettings, AgentSettings
 
 BUSY_RETRY_S = 1.0
@@ -80,7 +80,9 @@ class Keeper:
         """What was said last about why it is not held."""
         self._stopping = False
         self._draining = False
-        self._outlet = Outlet(agent, self._workspace.outbox_file, self._tell, self._confirm)
+        self._outlet = Outlet(
+            agent, self._workspace.outbox_file, Records(house.client.call, "harness", self._post.call)
+        )
         self._wishes = Wishes(self._workspace.restart_file)
         self._lent = False
         """A terminal is about to open the session."""
@@ -100,12 +102,6 @@ class Keeper:
             await self._host()
             outlet.cancel_scope.cancel()
         self.done.set()
-
-    async def _tell(self) -> JobsTransported:
-        return await self._house.client.call(JobsTransport(user="harness"), JobsTransported, timeout_s=40)
-
-    async def _confirm(self, marks: list[Mark]) -> JobsFates:
-        return await self._post.call(JobsRecorded(marks=marks), JobsFates)
 
     async def _host(self) -> None:
         with bind(agent=self.agent):

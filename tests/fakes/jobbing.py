@@ -20,21 +20,19 @@ from wire.jobs import (
     Job,
     JobsClaim,
     JobsClaimed,
-    JobsFates,
-    JobsRecorded,
     JobsRegister,
     JobsRegistered,
     JobsShown,
     JobsTransport,
     JobsTransported,
     JobsWatch,
-    Mark,
 )
 from wire.mqtt import MqttLine, Transport, connected
 from wire.outbox import Outbox
 from wire.private_files import read_secret
 from wire.processes import Process
 from wire.publisher import Publisher
+from wire.records import Records
 
 PROGRAMS = [
     pytest.param(
@@ -125,15 +123,9 @@ async def worker(fleet: Fleet, **fields: Any) -> Worker:
 @asynccontextmanager
 async def publishing(client: BrokerClient, folder: Path) -> AsyncGenerator[Publisher]:
     """Run a publisher that asks over this connection while the body runs; its outbox lies in the folder."""
-
-    async def tell() -> JobsTransported:
-        return await client.call(JobsTransport(), JobsTransported, timeout_s=40)
-
-    async def confirm(marks: list[Mark]) -> JobsFates:
-        return await client.call(JobsRecorded(marks=marks), JobsFates)
-
+    records = Records(client.call, "publisher")
     with Outbox(folder / "private" / "outbox.db") as outbox:
-        publisher = Publisher("test", outbox, tell, confirm)
+        publisher = Publisher("test", outbox, records.tell, records.confirm)
         async with anyio.create_task_group() as group:
             group.start_soon(publisher.run)
             yield publisher

@@ -21,10 +21,10 @@ from wire.client import BrokerClient
 from wire.errors import Unavailable
 from wire.events import Event, EventName, sign
 from wire.home import Home
-from wire.jobs import JobsFates, JobsRecorded, JobsTransport, JobsTransported, Mark
 from wire.outbox import Outbox
 from wire.private_files import read_secret
 from wire.publisher import Publisher
+from wire.records import Records
 
 NOW = "2026-11-21T10:00:00.000Z"
 MIDDLE: tuple[EventName, ...] = ("progress", "progress", "progress", "started")
@@ -81,14 +81,8 @@ async def serve(home: Home, folder: Path, first: int) -> None:
     async with AsyncExitStack() as stack:
         outbox = stack.enter_context(Outbox(folder / "outbox.db"))
         client = await _connected(stack, home)
-
-        async def tell() -> JobsTransported:
-            return await client.call(JobsTransport(), JobsTransported, timeout_s=40)
-
-        async def confirm(marks: list[Mark]) -> JobsFates:
-            return await client.call(JobsRecorded(marks=marks), JobsFates)
-
-        publisher = Publisher(f"torture-{os.getpid()}", outbox, tell, confirm)
+        records = Records(client.call, "publisher")
+        publisher = Publisher(f"torture-{os.getpid()}", outbox, records.tell, records.confirm)
         desk = Desk(folder, publisher, first)
         async with anyio.create_task_group() as group:
             group.start_soon(publisher.run)

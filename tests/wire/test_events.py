@@ -1,5 +1,6 @@
 """Signed events: what was signed is read, and nothing else is."""
 
+import hmac
 import random
 from dataclasses import replace
 from typing import Any
@@ -32,6 +33,33 @@ def test_a_signed_event_is_read_as_it_was_and_verified(name: Any) -> None:
     assert signed.event == event
     assert verify(signed, TOPIC, SECRET)
     assert signed.event.terminal == (name in TERMINAL)
+
+
+LOOKS_LIKE_ONE = ',"hmac_sig":"' + "0" * 64 + '"'
+
+
+@pytest.mark.parametrize("detail", ["", LOOKS_LIKE_ONE, "\\" + LOOKS_LIKE_ONE])
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        {"a": 1},
+        {"z": 1},
+        {"a": {}, "hmac": "hmac_sig", "hmac_sigh": 1, "z": []},
+        {"a": LOOKS_LIKE_ONE, "z": [LOOKS_LIKE_ONE, {"hmac_si": LOOKS_LIKE_ONE}]},
+    ],
+)
+def test_what_is_signed_is_the_event_written_without_its_signature(data: dict[str, Any], detail: str) -> None:
+    """[X15] As docs/events.md has it, wherever the signature stands and whatever looks like one beside it."""
+    event = replace(EVENT, data=data, detail=detail)
+    payload = sign(event, TOPIC, SECRET)
+    envelope = read(payload)
+    mac = envelope["data"].pop("hmac_sig")
+    assert envelope["data"] == data
+    unsigned = canonical(envelope)
+    assert read_event(payload).unsigned == unsigned
+    told = b"queenpost/event/v1\0" + TOPIC.encode() + b"\0" + unsigned
+    assert hmac.new(SECRET.encode(), told, "sha256").hexdigest() == mac
 
 
 def test_the_same_event_is_always_the_same_bytes() -> None:

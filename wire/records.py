@@ -1,0 +1,39 @@
+"""What a publisher asks the fleet's broker: where the MQTT broker is, and what was recorded of what it sent."""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeVar
+
+from wire.jobs import JobsFates, JobsRecorded, JobsTransport, JobsTransported, Mark
+from wire.model import Request, Result
+
+STARTS_WITHIN_S = 40.0
+"""The first who asks waits until the fleet's own MQTT broker has started."""
+
+R = TypeVar("R", bound=Result)
+
+
+class Ask(Protocol):
+    """Hands a request in at the broker."""
+
+    async def __call__(self, request: Request, result: type[R], *, timeout_s: float = ...) -> R:
+        """Give the answer; raises what the broker answered."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Asked over connections of others; both raise what the broker, or the way to it, refuses."""
+
+    ask: Ask
+    user: Literal["harness", "publisher"]
+    """Who one is at the MQTT broker."""
+    ask_as: Ask | None = None
+    """Asks in the name of whose events these are, where `ask` does not."""
+
+    async def tell(self) -> JobsTransported:
+        """Learn where events are published; the fleet's own MQTT broker is started for it."""
+        return await self.ask(JobsTransport(user=self.user), JobsTransported, timeout_s=STARTS_WITHIN_S)
+
+    async def confirm(self, marks: list[Mark]) -> JobsFates:
+        """Learn the fate of each of these events."""
+        return await (self.ask_as or self.ask)(JobsRecorded(marks=marks), JobsFates)

@@ -93,6 +93,8 @@ def read(data: bytes) -> dict[str, Any]:
         raise NotCanonical(f"nested more than {MAX_DEPTH} deep") from None
     except json.JSONDecodeError as exc:
         raise NotCanonical(f"not JSON at character {exc.pos}: {exc.msg}") from None
+    except ValueError:  # more digits than Python reads, which is slow
+        raise NotCanonical("an integer of thousands of digits; the limit is 2^53-1") from None
     if not isinstance(value, dict):
         raise NotCanonical("not a JSON object")
     if canonical(value) != data:  # pyright: ignore[reportUnknownArgumentType]  # _check looks at each part
@@ -109,19 +111,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _integer(digits: str) -> int:
-    if len(digits) > len(str(-MAX_INT)):  # before int(): thousands of digits are a ValueError, or slow
-        raise NotCanonical(f"an integer of {len(digits)} characters; the limit is 2^53-1")
-    return int(digits)
-
-
 def _refuse_number(text: str) -> NoReturn:
     raise NotCanonical(f"the number {text[:32]} is no integer; write it as text")
 
 
-_READ = json.JSONDecoder(
-    object_pairs_hook=_object, parse_int=_integer, parse_float=_refuse_number, parse_constant=_refuse_number
-).decode
+_READ = json.JSONDecoder(object_pairs_hook=_object, parse_float=_refuse_number, parse_constant=_refuse_number).decode
 
 
 def _check(value: object, depth: int) -> None:

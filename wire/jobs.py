@@ -63,6 +63,7 @@ class Job(Result):
     detail: str = ""
     """What the event said that ended it, or the newest one."""
     events: int = 0
+    """How many were ever recorded of it."""
     overdue: bool = False
     imported: bool = False
     freshness_s: float | None = None

@@ -7,7 +7,6 @@ import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from secrets import token_hex
 from typing import Literal
 
@@ -21,8 +20,8 @@ from wire.logs import get_logger
 from wire.mqtt import LineLost, MqttLine, connected
 from wire.mqtt_peer import Transport
 from wire.outbox import Order, Outbox, Waiting
-from wire.private_files import read_secret
 from wire.racing import first_of
+from wire.records import transport_of
 from wire.suspects import Suspects
 
 CONFIRM_FIRST_S, CONFIRM_CAP_S = 0.02, 5.0
@@ -156,7 +155,7 @@ class Publisher:
 
     async def _connection(self) -> None:
         told = await self.tell()
-        transport = _transport(told)
+        transport = transport_of(told)
         self._on_the_way.clear()
         # A name of its own each time: one that is taken would throw out whoever has it.
         async with connected(transport, f"queenpost-{self.name}-{token_hex(4)}", clean=True) as line:
@@ -243,6 +242,9 @@ class Publisher:
         for one in alone:
             await self._publish_one(line, one)
         rest = [one for one in events if one not in alone]
+        if len(rest) == 1:  # most often: it needs no task of its own
+            await self._publish_one(line, rest[0])
+            return
         async with anyio.create_task_group() as group:
             for one in rest:
                 group.start_soon(self._publish_one, line, one)
@@ -291,8 +293,3 @@ class Publisher:
             async with self._lock:
                 await to_thread.run_sync(self.outbox.settle, settled)
         return settled
-
-
-def _transport(told: JobsTransported) -> Transport:
-    password = read_secret(Path(told.password_file)) if told.password_file else None
-    return Transport(told.url, told.user, password, told.ca_file, told.cert_file, told.key_file)

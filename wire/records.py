@@ -1,10 +1,13 @@
 """What a publisher asks the fleet's broker: where the MQTT broker is, and what was recorded of what it sent."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 
 from wire.jobs import JobsFates, JobsRecorded, JobsTransport, JobsTransported, Mark
 from wire.model import Request, Result
+from wire.mqtt_peer import Transport
+from wire.private_files import read_secret
 
 STARTS_WITHIN_S = 40.0
 """The first who asks waits until the fleet's own MQTT broker has started."""
@@ -37,3 +40,13 @@ class Records:
     async def confirm(self, marks: list[Mark]) -> JobsFates:
         """Learn the fate of each of these events."""
         return await (self.ask_as or self.ask)(JobsRecorded(marks=marks), JobsFates)
+
+
+def transport_of(told: JobsTransported) -> Transport:
+    """Give the connection that the broker told of.
+
+    Raises:
+        Denied: its password cannot be read.
+    """
+    password = read_secret(Path(told.password_file)) if told.password_file else None
+    return Transport(told.url, told.user, password, told.ca_file, told.cert_file, told.key_file)

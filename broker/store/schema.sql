@@ -408,7 +408,7 @@ CREATE TABLE jobs (
     ended_by INTEGER,                            -- the event that ended it
     end_payload BLOB,                            -- its exact bytes, as MQTT retains them
     resaid INTEGER NOT NULL DEFAULT 0,           -- how often they were published again
-    imported TEXT,                               -- the id it had where it came from
+    imported TEXT, events INTEGER NOT NULL DEFAULT 0,                               -- the id it had where it came from
     CHECK ((state IN ('completed', 'error', 'cancelled')) = (ended_at IS NOT NULL)),
     CHECK (state = 'running' OR due_at IS NULL)
 ) STRICT;

@@ -27,12 +27,11 @@ from wire.jobs import (
     JobsTransported,
     JobsWatch,
 )
-from wire.mqtt import MqttLine, Transport, connected
+from wire.mqtt import MqttLine, connected
 from wire.outbox import Outbox
-from wire.private_files import read_secret
 from wire.processes import Process
 from wire.publisher import Publisher
-from wire.records import Records
+from wire.records import Records, transport_of
 
 PROGRAMS = [
     pytest.param(
@@ -85,7 +84,7 @@ class Worker:
 
     def line(self) -> AbstractAsyncContextManager[MqttLine]:
         """Connect."""
-        return connected(transport(self.transport), f"test-{self.job.id}", clean=True)
+        return connected(transport_of(self.transport), f"test-{self.job.id}", clean=True)
 
     async def shown(self, after: int = 0) -> JobsShown:
         """Wait for something that lies behind a number."""
@@ -103,12 +102,6 @@ class Worker:
             if watched.job.state == state:
                 return watched.job
             seen = watched.events[-1].number
-
-
-def transport(told: JobsTransported) -> Transport:
-    """Give the connection that the broker told of."""
-    password = read_secret(Path(told.password_file)) if told.password_file else None
-    return Transport(told.url, told.user, password, told.ca_file, told.cert_file, told.key_file)
 
 
 async def worker(fleet: Fleet, **fields: Any) -> Worker:

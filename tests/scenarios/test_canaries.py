@@ -18,7 +18,7 @@ import anyio
 import pytest
 from mcp import Client
 
-from tests.fakes.jobbing import PROGRAMS, transport
+from tests.fakes.jobbing import PROGRAMS
 from tests.mcp_tools.reading import framed, text_of
 from tests.scenarios.jobs import attended, fleet_with, register, until, write_script
 from tests.scenarios.programs import Fleet
@@ -27,6 +27,7 @@ from wire.home import Home
 from wire.jobs import JobsRegister, JobsRegistered, JobsTransport, JobsTransported
 from wire.mqtt import MqttLine, connected
 from wire.private_files import write_secret
+from wire.records import transport_of
 from wire.topics import events_filter
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(200)]
@@ -226,7 +227,7 @@ async def test_no_secret_is_anywhere_but_where_it_belongs(seen: Seen) -> None:
     told = seen.told
     with anyio.fail_after(PATIENCE_S):
         async with (
-            connected(transport(told), "canary", clean=True) as line,
+            connected(transport_of(told), "canary", clean=True) as line,
             Client(attended(seen.fleet, "bob")) as client,
             anyio.create_task_group() as tasks,
         ):

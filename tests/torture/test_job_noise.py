@@ -17,7 +17,7 @@ import pytest
 
 from broker.services import job_events
 from tests.fakes.broker import BrokerProcess
-from tests.fakes.jobbing import PROGRAMS, jobbing, transport
+from tests.fakes.jobbing import PROGRAMS, jobbing
 from tests.torture.job_noise import FAR, Claim, Forger
 from tests.torture.test_noise import GROWTH_MIB, peak_mib
 from wire.client import new_key
@@ -33,6 +33,7 @@ from wire.jobs import (
     JobsWatch,
 )
 from wire.mqtt import LineLost, MqttLine, connected
+from wire.records import transport_of
 
 pytestmark = pytest.mark.anyio
 
@@ -64,7 +65,7 @@ class Storm:
     async def blow(self, frames: int) -> float:
         """Say so many, until every one of them was judged; gives by how many MiB the broker grew meanwhile."""
         before = peak_mib(self.fleet.pid)
-        async with connected(transport(await self.line()), "storm", clean=True) as line:
+        async with connected(transport_of(await self.line()), "storm", clean=True) as line:
             for _ in range(frames // AT_ONCE):
                 async with anyio.create_task_group() as group:
                     for _ in range(AT_ONCE):
@@ -78,7 +79,7 @@ class Storm:
         """Kill the broker while frames are on their way, and start it again."""
         last = self.forger.frame()
         async with (
-            connected(transport(await self.line()), "storm", clean=True) as line,
+            connected(transport_of(await self.line()), "storm", clean=True) as line,
             anyio.create_task_group() as group,
         ):
             for _ in range(AT_ONCE):
@@ -98,7 +99,7 @@ class Storm:
 
     async def begin(self) -> None:
         """Say what forgers may overhear."""
-        async with connected(transport(await self.line()), "storm", clean=True) as line:
+        async with connected(transport_of(await self.line()), "storm", clean=True) as line:
             for claim in self.claims:
                 for step in (1, FAR):
                     await self._say_good(line, claim, step=step)

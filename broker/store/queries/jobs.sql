@@ -17,8 +17,7 @@ UPDATE messages SET about = :about WHERE id = :message;
 -- One job with its newest event. The prompt as bytes: a damaged one may be no text. Never the secret.
 SELECT j.number, j.id, j.topic, j.state, CAST(j.prompt AS BLOB) AS prompt, j.prompt_sha256, j.made_by, j.assigned, j.message,
        j.notify, j.replay, j.timeout_ms, j.freshness_ms, j.claimed_by, j.turn, j.epoch, j.registered_at, j.claimed_at,
-       j.heard_at, j.due_at, j.overdue, j.ended_at, j.ended_by, j.imported,
-       (SELECT count(*) FROM job_events e WHERE e.job = j.id) AS events,
+       j.heard_at, j.due_at, j.overdue, j.ended_at, j.ended_by, j.imported, j.events,
        CAST((SELECT e.detail FROM job_events e WHERE e.number = coalesce(j.ended_by,
              (SELECT max(l.number) FROM job_events l WHERE l.job = j.id))) AS BLOB) AS detail
 FROM jobs j WHERE j.id = :id;
@@ -40,8 +39,8 @@ UPDATE jobs SET state = 'running', claimed_by = :claimant, turn = :turn, epoch =
 WHERE id = :id AND state IN ('pending', 'running');
 
 -- heard --
--- An event was taken: the window moves, and the time-out begins anew.
-UPDATE jobs SET highest = :highest, seen = :seen, heard_at = :now, overdue = 0,
+-- An event was taken: it counts, the window moves, and the time-out begins anew.
+UPDATE jobs SET events = events + 1, highest = :highest, seen = :seen, heard_at = :now, overdue = 0,
                 due_at = CASE WHEN state = 'running' THEN :now + timeout_ms END
 WHERE id = :id;
 
@@ -67,8 +66,8 @@ SELECT end_payload, resaid FROM jobs WHERE id = :id;
 UPDATE jobs SET resaid = resaid + 1 WHERE id = :id;
 
 -- fence --
--- Take a job away from its claimant: what that signed is of an older epoch from now on.
-UPDATE jobs SET epoch = epoch + 1, highest = 1, seen = x'01' WHERE id = :id;
+-- Take a job away from its claimant: what that signed is of an older epoch from now on, whose first event is ours.
+UPDATE jobs SET epoch = epoch + 1, highest = 1, seen = x'01', events = events + 1 WHERE id = :id;
 
 -- add_event --
 -- Record a verified event.
@@ -89,8 +88,7 @@ FROM job_events WHERE job = :job AND number > :after ORDER BY number LIMIT :limi
 -- Jobs, the newest first.
 SELECT j.number, j.id, j.topic, j.state, CAST(j.prompt AS BLOB) AS prompt, j.prompt_sha256, j.made_by, j.assigned, j.message,
        j.notify, j.replay, j.timeout_ms, j.freshness_ms, j.claimed_by, j.turn, j.epoch, j.registered_at, j.claimed_at,
-       j.heard_at, j.due_at, j.overdue, j.ended_at, j.ended_by, j.imported,
-       (SELECT count(*) FROM job_events e WHERE e.job = j.id) AS events,
+       j.heard_at, j.due_at, j.overdue, j.ended_at, j.ended_by, j.imported, j.events,
        CAST((SELECT e.detail FROM job_events e WHERE e.number = coalesce(j.ended_by,
              (SELECT max(l.number) FROM job_events l WHERE l.job = j.id))) AS BLOB) AS detail
 FROM jobs j

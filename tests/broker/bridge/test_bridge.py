@@ -9,10 +9,11 @@ import pytest
 
 from broker.bridge import mosquitto
 from tests.fakes.broker import BrokerProcess
-from tests.fakes.jobbing import PROGRAMS, jobbing, transport, worker
+from tests.fakes.jobbing import PROGRAMS, jobbing, worker
 from wire.client import new_key
 from wire.jobs import JobsCancel, JobsChanged, JobsTransport, JobsTransported
 from wire.mqtt import connected
+from wire.records import transport_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
 
@@ -54,7 +55,7 @@ async def test_a_cancelled_job_says_so_to_everybody_who_listens(fleet: BrokerPro
     changed = await operator.call(JobsCancel(key=new_key(), job=one.job.id), JobsChanged)
     assert changed.job.state == "cancelled"
     told = await operator.call(JobsTransport(user="watcher"), JobsTransported)
-    async with connected(transport(told), "watcher", clean=True) as line:
+    async with connected(transport_of(told), "watcher", clean=True) as line:
         await line.subscribe(one.claimed.topic)
         with anyio.fail_after(30):
             heard = await anext(aiter(line.heard))

@@ -10,11 +10,12 @@ import pytest
 from broker.store.tx import Tx
 from tests.broker.bridge.test_outside import fleet_with, quiet
 from tests.fakes.broker import BrokerProcess, Fleet, short_home
-from tests.fakes.jobbing import PROGRAMS, jobbing, transport, worker
+from tests.fakes.jobbing import PROGRAMS, jobbing, worker
 from tests.fakes.outside import Outside, needs_mosquitto
 from wire.client import new_key
 from wire.jobs import JobsCancel, JobsChanged, JobsTransport, JobsTransported
 from wire.mqtt import Heard, connected
+from wire.records import transport_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
@@ -38,7 +39,7 @@ async def cancelled(fleet: Fleet, job: str) -> None:
 async def retained(fleet: Fleet, topic: str) -> Heard | None:
     """Come late: what is retained now, if anything."""
     told = await (await fleet.operator()).call(JobsTransport(user="watcher"), JobsTransported, timeout_s=40)
-    async with connected(transport(told), "late", clean=True) as line:
+    async with connected(transport_of(told), "late", clean=True) as line:
         await line.subscribe(topic)
         with anyio.move_on_after(LOOK_S):
             return await anext(aiter(line.heard))

@@ -8,12 +8,13 @@ import anyio
 import pytest
 
 from tests.fakes.broker import BrokerProcess
-from tests.fakes.jobbing import PROGRAMS, jobbing, transport, worker
+from tests.fakes.jobbing import PROGRAMS, jobbing, worker
 from wire import mqtt
 from wire.canonical import MAX_BYTES
 from wire.errors import Invalid
 from wire.jobs import JobsTransport, JobsTransported
 from wire.mqtt import TooLong, connected
+from wire.records import transport_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
@@ -91,7 +92,7 @@ async def test_of_what_is_longer_than_an_event_only_length_and_digest_are_held(f
     one = await worker(fleet)
     told = await (await fleet.operator()).call(JobsTransport(user="watcher"), JobsTransported, timeout_s=40)
     long = b"x" * (MAX_BYTES + 1)
-    async with connected(transport(told), "looks", clean=True) as looks, one.line() as line:
+    async with connected(transport_of(told), "looks", clean=True) as looks, one.line() as line:
         await looks.subscribe(one.claimed.topic)
         for payload in (long, long[1:]):
             await line.publish(one.claimed.topic, payload)
@@ -110,7 +111,7 @@ async def test_who_hears_slower_than_others_speak_holds_little_and_loses_nothing
     operator = await fleet.operator()
     told = await operator.call(JobsTransport(user="watcher"), JobsTransported, timeout_s=40)
     said = [f"{number}".encode() for number in range(300)]
-    async with connected(transport(told), "slow", clean=True) as slow, one.line() as line:
+    async with connected(transport_of(told), "slow", clean=True) as slow, one.line() as line:
         await slow.subscribe(one.claimed.topic)
         for payload in said:
             await line.publish(one.claimed.topic, payload)

@@ -124,3 +124,23 @@ def test_the_products_migrations_are_numbered_without_a_gap() -> None:
     """Style 24; a gap or a double number is refused when they are read."""
     migrations = product_migrations()
     assert [migration.number for migration in migrations] == list(range(1, len(migrations) + 1))
+
+
+def test_events_that_were_recorded_before_they_were_counted_count(path: Path) -> None:
+    """Migration 0008: a home with jobs in it keeps their figures."""
+    with open_database(path, FakeClock(), migrations=product_migrations()[:7]) as database:
+        for name in ("busy", "silent"):
+            database.connection.execute(
+                """INSERT INTO jobs (id, topic, prompt, prompt_sha256, made_by, timeout_ms, registered_at)
+                VALUES (?, 't', 'p', zeroblob(32), 'operator', 1, 1)""",
+                (name,),
+            )
+        for seq in (1, 2):
+            database.connection.execute(
+                """INSERT INTO job_events (job, epoch, seq, event, verdict, sha256, said_at, detail, data, received_at)
+                VALUES ('busy', 1, ?, 'progress', 'accepted', zeroblob(32), '', '', '{}', 1)""",
+                (seq,),
+            )
+    with open_database(path, FakeClock()) as database:
+        rows = database.connection.execute("SELECT id, events FROM jobs ORDER BY id").fetchall()
+    assert [tuple(row) for row in rows] == [("busy", 2), ("silent", 0)]

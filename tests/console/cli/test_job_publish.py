@@ -14,13 +14,13 @@ from click.testing import Result
 
 from tests.console.job_terminal import JobTerminal, job_terminal
 from tests.fakes.broker import BrokerProcess, short_home
-from tests.fakes.jobbing import transport
 from wire.asks import AsksList, AsksListed
 from wire.client import BrokerClient
 from wire.events import read_event
 from wire.jobs import JobsTransport, JobsTransported
 from wire.mqtt import connected
 from wire.outbox import Outbox
+from wire.records import transport_of
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -256,7 +256,7 @@ async def test_who_subscribes_behind_the_end_is_told_it(terminal: JobTerminal) -
     await terminal.done("job", "publish", job, "completed", "12 pumps")
     operator = await terminal.fleet.operator()
     told = await operator.call(JobsTransport(user="watcher"), JobsTransported, timeout_s=40)
-    async with connected(transport(told), "late", clean=True) as line:
+    async with connected(transport_of(told), "late", clean=True) as line:
         await line.subscribe(f"{told.prefix}/jobs/{job}/events")
         with anyio.fail_after(30):
             heard = await anext(aiter(line.heard))

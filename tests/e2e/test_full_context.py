@@ -1,12 +1,16 @@
 """What becomes of a session that holds more than its model can read, by the real programs' own means to shorten it."""
 
+import os
+import signal
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import Literal
 
+import anyio
 import pytest
 
 from tests.e2e.kinds import CLAUDE, CODEX, GEMINI, OPENCODE, Kind
-from tests.e2e.real_fleet import RealFleet, real_fleet
+from tests.e2e.real_fleet import PATIENCE_S, RealFleet, children_of, gone, real_fleet
 from tests.fakes.models.brains import Drain, Script
 from tests.fakes.models.conversation import Conversation
 from tests.fakes.models.talk import Heard, Reply
@@ -105,3 +109,50 @@ async def test_who_has_no_such_means_begins_anew(fleet: RealFleet) -> None:
     assert outcomes(fleet) == ["completed", "context_full", "completed"]
     assert talk.count("summary") == 0
     assert len(sessions_begun(talk)) == 2
+
+
+class Stalls:
+    """Sums up what was said; once it is asked for by us, behind a turn that found no room, nothing comes."""
+
+    def __init__(self, fleet: RealFleet) -> None:
+        self._fleet = fleet
+        self.reached = anyio.Event()
+
+    def __call__(self, heard: Heard) -> Reply:
+        """Answer what is not part of a turn."""
+        if heard.purpose != "summary":
+            return Reply("A title")
+        if self.reached.is_set() or "context_full" not in outcomes(self._fleet):
+            return Reply("<summary>What was said before, in short.</summary>")
+        self.reached.set()
+        return Reply("I sum").once(anyio.Event())
+
+
+@pytest.mark.parametrize("victim", ["program", "harness"])
+@pytest.mark.parametrize("kind", COMPACTING, ids=str)
+async def test_a_death_in_the_middle_of_it_loses_nothing(
+    fleet: RealFleet, victim: Literal["program", "harness"]
+) -> None:
+    """[H38] [Z1] kill -9 while the history is made shorter: the mail is handled, once; nothing counts against it."""
+    overflows = OVERFLOWS[fleet.kind.name]
+    talk = await host(fleet, *[FULL] * overflows)
+    talk.aside = stalls = Stalls(fleet)
+    message = await fleet.fleet.send("alice", "the second")
+    with anyio.fail_after(PATIENCE_S):
+        await stalls.reached.wait()
+    (program,) = children_of(fleet.harness.process.pid)
+    if victim == "program":
+        os.killpg(program, signal.SIGKILL)
+        await gone(program)
+    else:
+        os.kill(fleet.harness.process.pid, signal.SIGKILL)
+        with anyio.fail_after(PATIENCE_S):
+            await fleet.harness.ends()
+        await fleet.host()
+    story = await fleet.handled(message)
+    assert story.failures == 0
+    await fleet.becomes("alice", lambda agent: agent.state == "idle")
+    answers = [item.in_reply_to for item in await fleet.fleet.mailbox() if item.sender == "alice"]
+    assert answers.count(message) == 1
+    assert (await fleet.fleet.account()).lost == 0
+    assert (outcomes(fleet)[:2], outcomes(fleet)[-1]) == (["completed", "context_full"], "completed")

@@ -106,6 +106,7 @@ async def serve(
             where = _begin_jobs(office, settings)
             nerves.bridge = bridge = Bridge(office.writer, lambda: office.rules, where, office.clock)
             office.probe_transport, office.transport_warnings = bridge.probe, bridge.warnings
+            office.carry = bridge.carry
             office.hears_for_ms = bridge.hears_for_ms
             group.start_soon(bridge.run)
             log.info("broker_started", fleet=office.fleet, home=str(office.home.root), tls_port=port)

@@ -19,6 +19,7 @@ import anyio
 from mcp_tools import serving, stdio
 from wire.clock import SystemClock
 from wire.dialing import parse_address, token_from, way_to
+from wire.elsewhere import elsewhere
 from wire.errors import QueenpostError
 from wire.home import Home, find_home
 from wire.logs import configure
@@ -42,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.broker:
             address = parse_address(options.broker)
             way = way_to(address, own, ca=options.ca, as_=options.agent, env=os.environ)
-            anyio.run(partial(stdio.serve, attach=options.attach), home, options.agent, way.token, way.connect)
+            there = stdio.There(way.connect, elsewhere(str(address), os.environ, Path.cwd()))
+            anyio.run(partial(stdio.serve, attach=options.attach), home, options.agent, way.token, there)
         elif options.http:
             anyio.run(partial(_over_http, home, options.agent, token, options.port))
         else:

@@ -290,10 +290,11 @@ async def attend(
     presence: Presence | None = None,
     note: SessionNote | None = None,
     outbox: Path | None = None,
+    make_room: Callable[[], None] | None = None,
 ) -> AsyncGenerator[AttendedDesk]:
     """Connect as the agent. Taking mail attaches; leaving gives back what was not handled.
 
-    `outbox`: where events of its jobs are kept; None: it publishes none.
+    `outbox`: where events of its jobs are kept; None: it publishes none. `make_room` makes its folders.
 
     Raises:
         Unavailable: no broker listens.
@@ -302,7 +303,7 @@ async def attend(
     attendance = Attendance(agent, note)
     async with BrokerClient(connect, token, "mcp", on_link=attendance.on_link) as client:
         who = await client.call(AgentsWhoami(), AgentsWho)
-        outlet = None if outbox is None else Outlet(agent, outbox, Records(client.call, "harness"))
+        outlet = None if outbox is None else Outlet(agent, outbox, Records(client.call, "harness"), make_room)
         keep = nowhere if outlet is None else outlet.add
         async with AttendedDesk(client, attendance, who.role, presence, keep).open() as desk:
             if outlet is not None:

@@ -39,8 +39,8 @@ class Post(Protocol):
 
 
 async def nowhere(_job: str, _epoch: int, _topic: str, _sign: Callable[[int], bytes], _retain: bool) -> int:
-    """Keep no event: for who has no home on this machine."""
-    raise Unavailable("events are published from the machine on which the fleet runs, and not over this connection")
+    """Keep no event: for who was given no place for an outbox."""
+    raise Unavailable("events of jobs are not published from here: there is no place in which to keep them")
 
 
 Add = Callable[[str, int, str, Callable[[int], bytes], bool], Awaitable[int]]

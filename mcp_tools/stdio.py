@@ -5,6 +5,7 @@ Ends with its input or on SIGTERM; either way unhandled mail is back before the 
 
 import signal
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import cast
 
 import anyio
@@ -16,6 +17,7 @@ from mcp_tools.handover import Place
 from mcp_tools.pipes import LineReader, LineWriter, claim_standard_streams
 from mcp_tools.server import build_server
 from mcp_tools.session_note import SessionNote, note_path
+from wire.elsewhere import Elsewhere
 from wire.home import Home
 from wire.link import Connect
 from wire.logs import get_logger
@@ -29,25 +31,36 @@ HOW_MAIL_IS_HANDLED = (
 log = get_logger("mcp")
 
 
+@dataclass(frozen=True, slots=True)
+class There:
+    """A fleet that is not the one of the home: the way to its broker, and where events of its jobs are kept here."""
+
+    connect: Connect
+    kept: Elsewhere
+
+
 async def serve(
-    home: Home, agent: str, token: Callable[[], str], connect: Connect | None = None, *, attach: bool = False
+    home: Home, agent: str, token: Callable[[], str], there: There | None = None, *, attach: bool = False
 ) -> None:
     """Be the agent's MCP server until the input ends or a signal comes.
 
-    `connect`: the way to the broker, where it is not the one of the home. `attach`: take the agent as soon as
-    the client knows the tools, not with the first recv.
+    `attach`: take the agent as soon as the client knows the tools, not with the first recv.
 
     Raises:
         Unavailable: no broker listens.
         Denied: the token is not the agent's.
     """
     wire_in, wire_out = claim_standard_streams()
-    # Hooks are of the home's own fleet.
-    note = SessionNote(note_path(home, agent)) if connect is None else None
+    if there is None:
+        # Hooks are of the home's own fleet.
+        note, outbox = SessionNote(note_path(home, agent)), home.agent_harness(agent) / "outbox.db"
+        attended = attend(home.socket, agent, token, note=note, outbox=outbox)
+    else:
+        kept = there.kept
+        attended = attend(there.connect, agent, token, outbox=kept.outbox(agent), make_room=kept.create)
     async with anyio.create_task_group() as group:
         group.start_soon(_stop_on_signal, group.cancel_scope)
-        outbox = home.agent_harness(agent) / "outbox.db" if connect is None else None
-        async with attend(connect or home.socket, agent, token, note=note, outbox=outbox) as desk:
+        async with attended as desk:
             await _serve_streams(desk, wire_in, wire_out, desk.take_place if attach else None)
         group.cancel_scope.cancel()
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from wire.errors import Invalid, QueenpostError
 from wire.ids import AGENT_NAME_PATTERN
 from wire.private_files import check_private, make_private_folder, write_secret
+from wire.topics import check_job_id
 
 LOCAL_NAME = ".queenpost"
 """Folder that `init --here` makes; found from any folder below the one that holds it."""
@@ -81,6 +82,14 @@ class Home:
         """The token of an agent."""
         return self.secrets / "agents" / _safe(name)
 
+    def claim(self, job: str) -> Path:
+        """What `job claim` wrote for a program outside the fleet, with the job's secret."""
+        return self.secrets / "jobs" / check_job_id(job)
+
+    def publisher(self, job: str) -> Path:
+        """The outbox of such programs, one for each job."""
+        return self.root / "publishers" / check_job_id(job) / "outbox.db"
+
     @property
     def mqtt_run(self) -> Path:
         """What the fleet's own MQTT broker is started with, and what it keeps."""
@@ -120,7 +129,7 @@ class Home:
     @property
     def fleet_name(self) -> str:
         """What the fleet is called unless its settings say so."""
-        return _sanitised(self.root.parent.name if self.root.name == LOCAL_NAME else self.root.name)
+        return readable(self.root.parent.name if self.root.name == LOCAL_NAME else self.root.name)
 
     @property
     def socket(self) -> Path:
@@ -225,10 +234,19 @@ def find_home(option: str | None, env: Mapping[str, str], folder: Path) -> Home:
     for above in (folder, *folder.parents):
         if os.path.isdir(above / LOCAL_NAME):
             return Home(above / LOCAL_NAME)
+    return Home(state_folder(env, folder))
+
+
+def state_folder(env: Mapping[str, str], folder: Path) -> Path:
+    """Give the folder of the user for what Queenpost keeps: the home of the one fleet per user.
+
+    Raises:
+        Invalid: neither $XDG_STATE_HOME nor $HOME is set.
+    """
     state = env.get("XDG_STATE_HOME") or (env.get("HOME") and f"{env['HOME']}/.local/state")
     if not state:
         raise Invalid("no home folder: $HOME is not set; name the home of the fleet with --home")
-    return Home(folder / state / "queenpost")
+    return folder / state / "queenpost"
 
 
 def has_room(path: Path) -> bool:
@@ -243,6 +261,7 @@ def _safe(name: str) -> str:
     return name
 
 
-def _sanitised(name: str) -> str:
+def readable(name: str) -> str:
+    """Make a name of small letters, digits and '-' of any words; two may give the same."""
     plain = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:63].strip("-") or "fleet"

@@ -1,7 +1,8 @@
 """Jobs on the wire: pieces of work with an id, a secret and a log of signed events (DESIGN 7).
 
-Events themselves do not cross the link: publishers sign them (`wire.events`) and send them over MQTT. What the broker
-has recorded of them is read here, and that record alone is proof. Long because all that may be asked of a job is here.
+Publishers sign events (`wire.events`) and send them over MQTT; from another machine over the link, which the broker
+only carries on to MQTT. What the broker has recorded of them is read here, and that record alone is proof. Long because
+all that may be asked of a job is here.
 """
 
 from typing import Annotated, Any, Literal
@@ -9,12 +10,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from wire.asks import Ask
-from wire.canonical import MAX_INT
+from wire.canonical import MAX_BYTES, MAX_INT
 from wire.escaping import escape
 from wire.events import EventName
 from wire.inbox import Address, Body
 from wire.model import Mutation, Request, Result
-from wire.topics import JOB_ID_PATTERN
+from wire.topics import JOB_ID_PATTERN, MAX_TOPIC_BYTES
 from wire.turns import Wait
 
 JobState = Literal["pending", "running", "completed", "error", "cancelled"]
@@ -336,3 +337,24 @@ class JobsTransported(Result):
     cert_file: str | None = None
     key_file: str | None = None
     kind: Literal["mosquitto", "amqtt", "external"]
+    by_link: bool = False
+    """The caller hands its events in with `jobs.carry`: it is on another machine than the fleet, or is another user
+    there. `url` is for people alone then, and there are neither user nor files."""
+
+
+class JobsCarry(Request):
+    """Have one signed event published over MQTT as it is. Answered once the MQTT broker has it: no proof of a record.
+
+    May be repeated: a copy of an event has no effect.
+    """
+
+    op: Literal["jobs.carry"] = "jobs.carry"
+    topic: Annotated[str, Field(min_length=1, max_length=MAX_TOPIC_BYTES)]
+    payload: Annotated[str, Field(min_length=1, max_length=MAX_BYTES, pattern=r"^[\x20-\x7e]+$")]
+    """The exact bytes, which are ASCII: canonical JSON has no others."""
+    retain: bool = False
+    """Only of an event that ends its job."""
+
+
+class JobsCarried(Result):
+    """The MQTT broker has taken it."""

@@ -93,6 +93,8 @@ class MqttLine:
         self.resumed = False
         """The broker had kept the session of an earlier connection."""
         self.lost = anyio.Event()
+        self._closed = False
+        """By us, while it was up."""
         self._said, self.heard = _stream()
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
@@ -101,6 +103,16 @@ class MqttLine:
         client.on_message = self._on_message
         client.on_log = self._on_log
         client.on_socket_register_write = self._on_full
+
+    @property
+    def where(self) -> str:
+        """Name the MQTT broker, for people."""
+        return self._transport.where
+
+    @property
+    def hung_up(self) -> bool:
+        """Say whether it was lost before it was closed here."""
+        return self.lost.is_set() and not self._closed
 
     def hurry(self) -> None:
         """Let short messages go at once: they are few, and somebody waits for each."""
@@ -133,7 +145,7 @@ class MqttLine:
             raise Invalid(f"nothing can be published to {topic[:80]!r}: it is empty, or has '+', '#' or NUL in it")
         info = self._client.publish(topic, payload, qos=1, retain=retain)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            raise self._gone()
+            raise self.gone()
         if max(await self._answer(info.mid)) >= REFUSED:
             raise self._transport.forbidden(f"publish to {topic}")
 
@@ -145,7 +157,7 @@ class MqttLine:
         """
         code, mid = self._client.subscribe(topic_filter, qos=1)
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS or mid is None:
-            raise self._gone()
+            raise self.gone()
         if max(await self._answer(mid)) >= REFUSED:
             raise self._transport.forbidden(f"subscribe to {topic_filter}")
 
@@ -158,21 +170,23 @@ class MqttLine:
 
     async def _answer(self, mid: int) -> list[int]:
         if self.lost.is_set():
-            raise self._gone()
+            raise self.gone()
         self._answers[mid] = answer = _Answer(anyio.Event())
         try:
             await answer.said.wait()
         finally:
             del self._answers[mid]
         if answer.codes is None:
-            raise self._gone()
+            raise self.gone()
         return answer.codes
 
-    def _gone(self) -> LineLost:
-        return LineLost(f"the connection to the MQTT broker at {self._transport.where} was lost; it is made again")
+    def gone(self) -> LineLost:
+        """Say that it is lost."""
+        return LineLost(f"the connection to the MQTT broker at {self.where} was lost; it is made again")
 
     def close(self) -> None:
         """Say goodbye where that needs no waiting, close the socket, hear no more. Harmless a second time."""
+        self._closed = self._closed or not self.lost.is_set()
         self._client.disconnect()
         self._client.loop_write()
         sock = self._client.socket()

@@ -122,6 +122,7 @@ _OPS = (
     _op(jobs.JobsWatch, jobs.JobsShown, ("operator", "agent"), parks=True),
     _op(jobs.JobsRecorded, jobs.JobsFates, ("operator", "agent")),
     _op(jobs.JobsTransport, jobs.JobsTransported, ("operator", "harness", "agent")),
+    _op(jobs.JobsCarry, jobs.JobsCarried, ("operator", "harness", "agent")),
     _op(job_probe.JobsProbe, job_probe.JobsProbed, ("operator",)),
     _op(jobs.JobsSessions, jobs.JobsSessionsListed, ("operator",)),
     _op(jobs.JobsReconcile, jobs.JobsReconciled, ("operator",)),

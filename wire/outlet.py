@@ -18,9 +18,11 @@ log = get_logger("publisher")
 class Outlet:
     """One per principal; `run` is its only task."""
 
-    def __init__(self, name: str, path: Path, records: Records) -> None:
+    def __init__(self, name: str, path: Path, records: Records, make_room: Callable[[], None] | None = None) -> None:
         self._name = name
         self._path = path
+        self._make_room = make_room
+        """Makes the folders in which the outbox is to lie, where they may be missing."""
         self._records = records
         self._publisher: Publisher | None = None
         self._opened = anyio.Event()
@@ -46,6 +48,10 @@ class Outlet:
 
     def _open(self) -> Publisher:
         if self._publisher is None:
-            self._publisher = Publisher(self._name, Outbox(self._path), self._records.tell, self._records.confirm)
+            if self._make_room is not None:
+                self._make_room()
+            records = self._records
+            outbox = Outbox(self._path)
+            self._publisher = Publisher(self._name, outbox, records.tell, records.confirm, records.carry)
             self._opened.set()
         return self._publisher

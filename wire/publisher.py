@@ -1,6 +1,7 @@
 """The publisher: carries what waits in an outbox to the MQTT broker, and again, until the broker's record shows it.
 
-One long-lived connection, many events in flight. PUBACK is no proof; only `jobs.recorded` is.
+One long-lived connection, many events in flight. PUBACK is no proof; only `jobs.recorded` is. From another machine the
+fleet's broker carries them (`wire.link_line`).
 """
 
 import math
@@ -16,12 +17,11 @@ from anyio import to_thread
 from wire.backoff import Backoff
 from wire.errors import QueenpostError
 from wire.jobs import MAX_SHOWN, REPLAY_WINDOW, JobsFates, JobsTransported, Mark
+from wire.link_line import Carry, Line, line_of
 from wire.logs import get_logger
-from wire.mqtt import LineLost, MqttLine, connected
-from wire.mqtt_peer import Transport
+from wire.mqtt import LineLost
 from wire.outbox import Order, Outbox, Waiting
 from wire.racing import first_of
-from wire.records import transport_of
 from wire.suspects import Suspects
 
 CONFIRM_FIRST_S, CONFIRM_CAP_S = 0.02, 5.0
@@ -58,7 +58,8 @@ log = get_logger("publisher")
 class Way:
     """What is under way over one connection."""
 
-    transport: Transport
+    where: str
+    """The MQTT broker, for people."""
     prefix: str
     waiting: list[Waiting] = field(default_factory=list[Waiting])
     """What is known to be in the outbox."""
@@ -83,6 +84,8 @@ class Publisher:
     """Asks where the MQTT broker is."""
     confirm: Confirm
     """Asks what was recorded."""
+    carry: Carry
+    """Has an event published where one is told to hand it in over the link."""
     changed: anyio.Event = field(default_factory=anyio.Event)
     trouble: str = ""
     """Why nothing is published at the moment; empty while it is."""
@@ -155,20 +158,20 @@ class Publisher:
 
     async def _connection(self) -> None:
         told = await self.tell()
-        transport = transport_of(told)
         self._on_the_way.clear()
         # A name of its own each time: one that is taken would throw out whoever has it.
-        async with connected(transport, f"queenpost-{self.name}-{token_hex(4)}", clean=True) as line:
-            self.trouble = ""
-            way = Way(transport, told.prefix)
+        async with line_of(told, f"queenpost-{self.name}-{token_hex(4)}", self.carry) as line:
+            if not told.by_link:  # else the first event will tell
+                self.trouble = ""
+            way = Way(line.where, told.prefix)
             try:
-                await first_of(line.lost.wait, partial(self._carry, line, way), partial(self._confirm, way))
+                await first_of(line.lost.wait, partial(self._send, line, way), partial(self._confirm, way))
             finally:
-                if line.lost.is_set():
+                if line.hung_up:
                     self._suspects.accuse(self._on_the_way, anyio.current_time())
-            raise LineLost(f"the connection to the MQTT broker at {transport.where} ended; what waits is sent again")
+            raise line.gone()
 
-    async def _carry(self, line: MqttLine, way: Way) -> None:
+    async def _send(self, line: Line, way: Way) -> None:
         """Send what waits, as it comes; what was sent and is not recorded is sent again after a while."""
         while True:
             self.changed = anyio.Event()
@@ -236,7 +239,7 @@ class Publisher:
             and not self._suspects.is_put_off(one.number, now_s)
         ]
 
-    async def _publish(self, line: MqttLine, events: list[Waiting]) -> None:
+    async def _publish(self, line: Line, events: list[Waiting]) -> None:
         """Send many at once, in order, those that are suspected first and each alone; wait until each has arrived."""
         alone = [one for one in events if self._suspects.is_alone(one.number)]
         for one in alone:
@@ -249,7 +252,7 @@ class Publisher:
             for one in rest:
                 group.start_soon(self._publish_one, line, one)
 
-    async def _publish_one(self, line: MqttLine, one: Waiting) -> None:
+    async def _publish_one(self, line: Line, one: Waiting) -> None:
         if line.lost.is_set():
             return
         self._on_the_way.add(one.number)
@@ -267,11 +270,11 @@ class Publisher:
         now_s = anyio.current_time()
         for one in left:
             if self._suspects.is_put_off(one.number, now_s):
-                self._say("put_off", TOO_LONG.format(one=one, size=len(one.payload), where=way.transport.where))
+                self._say("put_off", TOO_LONG.format(one=one, size=len(one.payload), where=way.where))
                 return
             if one.number in way.again:
                 text = NOT_HEARD if one.topic.startswith(f"{way.prefix}/jobs/") else OTHER_TOPICS
-                told = text.format(one=one, where=way.transport.where, after_s=AGAIN_AFTER_S, prefix=way.prefix)
+                told = text.format(one=one, where=way.where, after_s=AGAIN_AFTER_S, prefix=way.prefix)
                 self._say("not_heard", told)
                 return
         self.trouble = ""

@@ -1,10 +1,13 @@
-"""What a publisher asks the fleet's broker: where the MQTT broker is, and what was recorded of what it sent."""
+"""What a publisher asks the fleet's broker: where the MQTT broker is, and what was recorded of what it sent.
+
+From another machine it hands its events in there as well, to be carried on.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 
-from wire.jobs import JobsFates, JobsRecorded, JobsTransport, JobsTransported, Mark
+from wire.jobs import JobsCarried, JobsCarry, JobsFates, JobsRecorded, JobsTransport, JobsTransported, Mark
 from wire.model import Request, Result
 from wire.mqtt_peer import Transport
 from wire.private_files import read_secret
@@ -25,7 +28,7 @@ class Ask(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """Asked over connections of others; both raise what the broker, or the way to it, refuses."""
+    """Asked over connections of others; all raise what the broker, or the way to it, refuses."""
 
     ask: Ask
     user: Literal["harness", "publisher"]
@@ -36,6 +39,10 @@ class Records:
     async def tell(self) -> JobsTransported:
         """Learn where events are published; the fleet's own MQTT broker is started for it."""
         return await self.ask(JobsTransport(user=self.user), JobsTransported, timeout_s=STARTS_WITHIN_S)
+
+    async def carry(self, topic: str, payload: bytes, retain: bool) -> None:
+        """Have an event published from another machine than the fleet's; returns when the MQTT broker has it."""
+        await self.ask(JobsCarry(topic=topic, payload=payload.decode("ascii"), retain=retain), JobsCarried)
 
     async def confirm(self, marks: list[Mark]) -> JobsFates:
         """Learn the fate of each of these events."""

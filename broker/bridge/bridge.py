@@ -11,6 +11,7 @@ from typing import Literal
 
 import anyio
 
+from broker.bridge.carrier import Carrier
 from broker.bridge.posts import Posts
 from broker.bridge.probe import Probe
 from broker.bridge.proofs import Proof, Proofs
@@ -52,6 +53,7 @@ class Bridge:
         self._rules = rules
         self._where = where
         self._posts = Posts(writer)
+        self._carrier = Carrier()
         self._proofs = Proofs()
         self._probing = anyio.Lock()
         self.trouble = ""
@@ -80,6 +82,14 @@ class Bridge:
             raise Unavailable(self.trouble or "the fleet's MQTT broker does not start; `queenpost logs` says why")
         async with self._probing:
             return await Probe(self._where, self._proofs, self._rules()).run()
+
+    async def carry(self, topic: str, payload: bytes, retain: bool) -> None:
+        """Publish an event of a publisher elsewhere; see `broker.bridge.carrier`.
+
+        Raises:
+            Unavailable: the bridge is not connected, with why, or was not for long enough. Denied: it may not publish.
+        """
+        await self._carrier.carry(topic, payload, retain, self.trouble)
 
     def on_posts(self) -> None:
         """Learn that there is something to publish, or to be heard for the first time."""
@@ -130,9 +140,11 @@ class Bridge:
             log.info("bridge_hears", url=self._where.url, prefix=rules.topic_prefix)
             self._hears()
             self._where.hearing.set()
+            self._carrier.line = line
             try:
                 yield line
             finally:
+                self._carrier.line = None
                 self._where.hearing = anyio.Event()
                 self._hears_since_ms = None
 

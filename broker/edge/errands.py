@@ -190,6 +190,7 @@ ERRANDS: dict[str, Errand] = {
     "jobs.show": jobs.show_job,
     "jobs.sessions": jobs.sessions,
     "jobs.transport": jobs.transport,
+    "jobs.carry": jobs.carry,
     "jobs.probe": jobs.probe,
     "agents.explain": finding.explain_agent,
     "agents.stats": finding.agent_stats,

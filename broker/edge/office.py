@@ -50,6 +50,8 @@ class Office:
     """Refusals since the start, by code."""
     transport: Callable[[MqttUser], Awaitable[JobsTransported]] | None = None
     """Says how somebody publishes events; starts the MQTT broker. Set once the bridge is there."""
+    carry: Callable[[str, bytes, bool], Awaitable[None]] | None = None
+    """Publishes an event of somebody elsewhere: topic, payload, whether it is retained. Set with `transport`."""
     probe_transport: Callable[[bool], Awaitable[JobsProbed]] | None = None
     """Proves that events are heard; told whether to start the MQTT broker for it. Set with `transport`."""
     hears_for_ms: Callable[[], int] = int

@@ -239,11 +239,12 @@ def recorded(tx: Tx, caller: Caller, request: JobsRecorded) -> JobsFates:
     told: list[tuple[Fate, Verdict | None]] = []
     for mark in request.marks:
         guard = guards[mark.job]
-        told.append(job_events.fate_of(tx, guard if _is_own(tx, caller, guard, mark) else None, mark))
+        told.append(job_events.fate_of(tx, guard if is_own(tx, caller, guard, mark) else None, mark))
     return JobsFates(fates=[fate for fate, _ in told], verdicts=[verdict for _, verdict in told])
 
 
-def _is_own(tx: Tx, caller: Caller, guard: Row | None, mark: Mark) -> bool:
+def is_own(tx: Tx, caller: Caller, guard: Row | None, mark: Mark) -> bool:
+    """Say whether the caller has the job of an event, or had it in the claim of which the event is."""
     if guard is None or caller.name in (OPERATOR, guard["claimed_by"]):
         return True
     session = tx.one("jobs.session", job=mark.job, epoch=mark.epoch)

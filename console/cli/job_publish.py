@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,8 +13,8 @@ import anyio
 import click
 
 from console.cli.connecting import ask, connected, converse
-from console.cli.homes import home_of
 from console.cli.job_decision import decided, decision, print_decision
+from console.cli.job_places import Place, made, place_of, refuse_processes_elsewhere
 from console.cli.kinds import JobId
 from console.cli.options import Options, command
 from console.cli.screen import note, print_json
@@ -21,7 +22,6 @@ from wire.client import new_key
 from wire.clock import SystemClock
 from wire.errors import Closed, Conflict, Invalid, QueenpostError, Unavailable
 from wire.events import TERMINAL, Event, EventName, read_event, sign, stamp
-from wire.home import Home
 from wire.jobs import JobsClaim, JobsClaimed, JobsFates, JobsRecorded, Mark, Verdict
 from wire.log_handlers import OURS
 from wire.outbox import MAX_WAITING, Outbox
@@ -51,13 +51,12 @@ def claim(
     What it needs to publish goes into a file of mode 0600: job, epoch, topic and secret. An earlier claim ends.
     --pid or --tmux name what lives for this job alone: `job reconcile --repair` ends it when the job has ended.
     """
-    process = _process(pid, tmux, tmux_socket)
-    if secret_file is not None:
-        _check_place(secret_file)
+    process = _process(options, pid, tmux, tmux_socket)
+    place = _claim_place(options, secret_file)
     claimed = ask(options, JobsClaim(job=name, process=process, key=new_key()), JobsClaimed)
     if claimed.job is None:
         raise Unavailable("no job waits that nobody was given; `queenpost job list` shows the others")
-    path = secret_file or home_of(options).secrets / "jobs" / claimed.job.id
+    path = place(claimed.job.id)
     if secret_file is None:
         make_private_folder(path.parent)
     told = {"job": claimed.job.id, "epoch": claimed.job.epoch, "fleet": claimed.fleet, "topic": claimed.topic}
@@ -69,8 +68,16 @@ def claim(
     note(f"`queenpost job publish {claimed.job.id} progress 'half done'` says how it goes")
 
 
+def _claim_place(options: Options, file: Path | None) -> Callable[[str], Path]:
+    """Say where the claim of a job goes; what cannot be written is refused before a claim is used up for it."""
+    if file is None:
+        return made(place_of(options)).claim
+    _check_place(file)
+    return lambda _: file
+
+
 def _check_place(file: Path) -> None:
-    """Refuse a file that cannot be written, before a claim is used up for it.
+    """Refuse a file that cannot be written.
 
     Raises:
         Invalid: nothing was claimed.
@@ -81,7 +88,9 @@ def _check_place(file: Path) -> None:
         raise Invalid(f"cannot write {file}: {exc.strerror}; nothing was claimed. Is its folder there?") from exc
 
 
-def _process(pid: int | None, tmux: str | None, tmux_socket: str | None) -> str | None:
+def _process(options: Options, pid: int | None, tmux: str | None, tmux_socket: str | None) -> str | None:
+    if pid is not None or tmux is not None:
+        refuse_processes_elsewhere(options)
     if (pid is not None and tmux is not None) or (tmux is None and tmux_socket is not None):
         raise click.UsageError("say --pid PID, or --tmux NAME and with it --tmux-socket")
     from console import job_processes  # only here: most commands need none
@@ -123,12 +132,11 @@ def publish(
     """
     if waits and event != "permission_required":
         raise click.UsageError("--decision goes with permission_required; nothing else is decided")
-    home = home_of(options)
-    claim = _read_claim(_claim_text(home, name, secret_file, secret_fd), name)
+    place = place_of(options)
+    claim = _read_claim(_claim_text(place, name, secret_file, secret_fd), name)
     told = _data(data)
-    folder = home.root / "publishers" / name
     before = converse(options, lambda client: decided(client, name)) if waits else set[str]()
-    with Outbox(folder / "outbox.db") as outbox:
+    with Outbox(made(place).publisher(name)) as outbox:
         seq = kept = _kept_before(outbox, claim, event, detail, told)
         if seq is None:
             seq = outbox.add(
@@ -207,12 +215,12 @@ def _signed(claim: dict[str, Any], event: EventName, detail: str, data: dict[str
     return sign(made, claim["topic"], claim["secret"])
 
 
-def _claim_text(home: Home, name: str, file: Path | None, descriptor: int | None) -> str:
+def _claim_text(place: Place, name: str, file: Path | None, descriptor: int | None) -> str:
     if descriptor is not None:
         if file is not None:
             raise click.UsageError("the claim comes from --secret-file or from --secret-fd")
         return read_descriptor(descriptor)
-    path = file or home.secrets / "jobs" / name
+    path = file or place.claim(name)
     if not path.exists():
         raise Invalid(f"there is no claim of {name} in {path}; `queenpost job claim {name}` makes it")
     return read_secret(path)
@@ -253,7 +261,7 @@ async def _carry(options: Options, outbox: Outbox, within_s: float, mark: Mark) 
     try:
         async with connected(options) as client:
             records = Records(client.call, "publisher")
-            publisher = Publisher(f"publisher-{os.getpid()}", outbox, records.tell, records.confirm)
+            publisher = Publisher(f"publisher-{os.getpid()}", outbox, records.tell, records.confirm, records.carry)
             async with anyio.create_task_group() as group:
                 group.start_soon(publisher.run)
                 with anyio.move_on_after(within_s):

@@ -43,11 +43,11 @@ NOW = "2026-11-21T10:00:00.000Z"
 
 
 @asynccontextmanager
-async def jobbing(program: str) -> AsyncGenerator[BrokerProcess]:
-    """Run a broker whose own MQTT broker is this program."""
+async def jobbing(program: str, more: str = "") -> AsyncGenerator[BrokerProcess]:
+    """Run a broker whose own MQTT broker is this program, with more settings."""
     with short_home() as home:
         home.create()
-        (home.root / "queenpost.toml").write_text(f'[mqtt]\nprogram = "{program}"\n', encoding="utf-8")
+        (home.root / "queenpost.toml").write_text(f'[mqtt]\nprogram = "{program}"\n{more}', encoding="utf-8")
         async with BrokerProcess(home) as fleet:
             yield fleet
 
@@ -104,13 +104,18 @@ class Worker:
             seen = watched.events[-1].number
 
 
-async def worker(fleet: Fleet, **fields: Any) -> Worker:
-    """Register a job and claim it."""
-    operator = await fleet.operator()
+async def worker(fleet: Fleet, operator: BrokerClient | None = None, **fields: Any) -> Worker:
+    """Register a job and claim it, over a connection of one's own if one is given."""
+    operator = operator or await fleet.operator()
     made = await operator.call(JobsRegister(key=new_key(), prompt="count", **fields), JobsRegistered)
     claimed = await operator.call(JobsClaim(key=new_key(), job=made.job), JobsClaimed)
     told = await operator.call(JobsTransport(), JobsTransported, timeout_s=40)
     return Worker(fleet, claimed, told)
+
+
+async def no_link(_topic: str, _payload: bytes, _retain: bool) -> None:
+    """Carry nothing: for a publisher that is told where the MQTT broker is."""
+    raise AssertionError("an event was handed in over the link")
 
 
 @asynccontextmanager
@@ -118,7 +123,7 @@ async def publishing(client: BrokerClient, folder: Path) -> AsyncGenerator[Publi
     """Run a publisher that asks over this connection while the body runs; its outbox lies in the folder."""
     records = Records(client.call, "publisher")
     with Outbox(folder / "private" / "outbox.db") as outbox:
-        publisher = Publisher("test", outbox, records.tell, records.confirm)
+        publisher = Publisher("test", outbox, records.tell, records.confirm, records.carry)
         async with anyio.create_task_group() as group:
             group.start_soon(publisher.run)
             yield publisher

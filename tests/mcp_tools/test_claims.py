@@ -252,11 +252,11 @@ async def test_the_secret_is_in_nothing_that_leaves(claims: Claims, post: Post, 
         assert SECRET.replace(" ", "-") not in repr(shown).replace(" ", "-")
 
 
-async def test_elsewhere_events_are_refused_and_mail_is_read(post: Post) -> None:
-    """Ours: a client over ssh has no outbox here."""
+async def test_without_an_outbox_events_are_refused_and_mail_is_read(post: Post) -> None:
+    """Ours: what cannot be kept is not said."""
     claims = Claims(post, nowhere, lambda: 0)
     await claims.work_on([letter(1, "j-a")], "t1")
-    with pytest.raises(Unavailable, match="from the machine on which the fleet runs"):
+    with pytest.raises(Unavailable, match="no place in which to keep them"):
         await claims.publish("progress", "", {}, None)
 
 

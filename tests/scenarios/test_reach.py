@@ -17,6 +17,7 @@ from tests.mcp_tools.reading import framed, text_of
 from tests.scenarios.programs import Fleet, fleet_in
 from wire.agents import AgentsRotate, AgentsTokenPath
 from wire.client import BrokerClient, new_key
+from wire.jobs import JobsRegister, JobsRegistered, JobsShow, JobsShown, JobsWatch
 from wire.private_files import read_secret
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
@@ -107,6 +108,34 @@ async def test_a_lost_ssh_connection_is_made_again_and_keeps_the_turn(fleet: Fle
             await client.call_tool("send", {"to": "operator", "body": "half-way", "in_reply_to": message})
             assert (await fleet.handled(message)).attempt == 1
     assert len(ssh.command_lines) == 2
+
+
+async def test_an_mcp_client_on_another_machine_says_how_its_job_goes(
+    fleet: Fleet, ssh: StandIn, tmp_path: Path
+) -> None:
+    """DESIGN 4, 7: claimed with its mail, said with publish_event, though the connection breaks; kept over there."""
+    await fleet.add("bob")
+    job = await fleet.operator.call(JobsRegister(key=new_key(), prompt="count", to="bob"), JobsRegistered)
+    words = queenpost("mcp", "--agent", "bob", "--broker", f"ssh://post.example{fleet.home.root}")
+    env = elsewhere(ssh) | {"XDG_STATE_HOME": str(tmp_path / "state")}
+    with anyio.fail_after(PATIENT):
+        async with Client(StdioServerParameters(command=words[0], args=words[1:], env=env)) as client:
+            assert framed(text_of(await client.call_tool("recv", {})))
+            said = text_of(await client.call_tool("publish_event", {"event": "progress", "detail": "half"}))
+            assert f"progress is event 2 of job {job.job}" in said
+            os.kill(ssh.far_pid, signal.SIGKILL)
+            await client.call_tool("publish_event", {"event": "completed", "detail": "12"})
+            watch = JobsWatch(job=job.job, after=0, wait_s=30)
+            while (shown := await fleet.operator.call(watch, JobsShown)).job is None or shown.job.state == "running":
+                watch = watch.model_copy(update={"after": shown.events[-1].number if shown.events else watch.after})
+    assert shown.job.state == "completed"
+    events = (await fleet.operator.call(JobsShow(job=job.job), JobsShown)).events
+    assert [(event.event, event.detail) for event in events] == [
+        ("started", ""), ("progress", "half"), ("completed", "12")
+    ]  # fmt: skip
+    (outbox,) = (tmp_path / "state").glob("queenpost/elsewhere/*/agents/bob/outbox.db")
+    assert outbox.stat().st_mode & 0o777 == 0o600
+    assert outbox.parent.parent.parent.stat().st_mode & 0o777 == 0o700
 
 
 async def test_a_hosted_agent_lives_on_through_a_rotation(fleet: Fleet) -> None:

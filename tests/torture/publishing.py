@@ -82,7 +82,7 @@ async def serve(home: Home, folder: Path, first: int) -> None:
         outbox = stack.enter_context(Outbox(folder / "outbox.db"))
         client = await _connected(stack, home)
         records = Records(client.call, "publisher")
-        publisher = Publisher(f"torture-{os.getpid()}", outbox, records.tell, records.confirm)
+        publisher = Publisher(f"torture-{os.getpid()}", outbox, records.tell, records.confirm, records.carry)
         desk = Desk(folder, publisher, first)
         async with anyio.create_task_group() as group:
             group.start_soon(publisher.run)

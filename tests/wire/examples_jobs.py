@@ -74,7 +74,12 @@ JOB_OPS: tuple[tuple[Request, Result], ...] = (
             cert_file="/srv/demo/cert.pem",
             key_file="/srv/demo/key.pem",
             kind="external",
+            by_link=True,
         ),
+    ),
+    (
+        jobs.JobsCarry(topic=f"queenpost/demo/jobs/{JOB.id}/events", payload='{"an":"event"}', retain=True),
+        jobs.JobsCarried(),
     ),
     (
         jobs.JobsSessions(job=JOB.id, live=True, before=9, limit=10),

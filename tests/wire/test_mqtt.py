@@ -200,6 +200,18 @@ async def test_what_a_broken_mqtt_broker_sends_costs_the_connection_alone(sent: 
         assert [heard async for heard in line.heard] == []
         with pytest.raises(LineLost, match="it is made again"):
             await line.publish("a/b", b"x")
+        line.close()
+        assert line.hung_up
+
+
+async def test_a_line_that_is_closed_here_was_not_hung_up() -> None:
+    """Ours: what was on the way then is under no suspicion, however often it is closed."""
+    async with server(LET_IN) as transport, connected(transport, "test", clean=True) as line:
+        assert not line.hung_up
+        for _ in range(2):
+            line.close()
+            assert line.lost.is_set()
+            assert not line.hung_up
 
 
 @needs_mosquitto

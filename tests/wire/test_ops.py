@@ -21,10 +21,10 @@ READS = {
     "jobs.watch", "notes.begin", "reminders.explain", "reminders.list", "reminders.stats",
 }  # fmt: skip
 IDEMPOTENT = {
-    "agents.attach", "agents.detach", "agents.lend", "agents.report", "request.cancel", "turns.close",
+    "agents.attach", "agents.detach", "agents.lend", "agents.report", "jobs.carry", "request.cancel", "turns.close",
     "turns.give_back", "turns.open", "turns.renew", "turns.resume", "turns.settle", "turns.take",
 }  # fmt: skip
-"""By instance, epoch and turn id (DESIGN 4)."""
+"""By instance, epoch and turn id (DESIGN 4); an event by its own number."""
 
 
 @EVERY_OP

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from tests.fakes.broker import BrokerProcess
-from tests.fakes.jobbing import PROGRAMS, Worker, jobbing, kill_mqtt_broker, publishing, worker
+from tests.fakes.jobbing import PROGRAMS, Worker, jobbing, kill_mqtt_broker, no_link, publishing, worker
 from wire.clock import SystemClock
 from wire.errors import Unavailable
 from wire.events import EventName, stamp
@@ -118,7 +118,7 @@ async def test_nothing_is_lost_while_there_is_no_mqtt_broker(tmp_path: Path) -> 
         raise AssertionError(marks)
 
     with Outbox(tmp_path / "private" / "outbox.db") as outbox:
-        publisher = Publisher("test", outbox, tell, confirm)
+        publisher = Publisher("test", outbox, tell, confirm, no_link)
         async with anyio.create_task_group() as group:
             group.start_soon(publisher.run)
             await publisher.add("j1", 1, "t", lambda seq: f"{seq}".encode(), retain=False)
@@ -145,7 +145,7 @@ async def test_who_adds_while_another_commits_shares_the_next_one(
     monkeypatch.setattr(Outbox, "add_all", held)
     numbers: list[int] = []
     with Outbox(tmp_path / "private" / "outbox.db") as outbox:
-        publisher = Publisher("test", outbox, _nobody, _nothing)
+        publisher = Publisher("test", outbox, _nobody, _nothing, no_link)
 
         async def add() -> None:
             numbers.append(await publisher.add("j1", 1, "t", lambda seq: f"{seq}".encode(), retain=False))

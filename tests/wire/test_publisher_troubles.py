@@ -10,6 +10,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from tests.fakes.jobbing import no_link
 from tests.fakes.outside import Outside, needs_mosquitto
 from wire import publisher as module
 from wire.errors import Unavailable
@@ -87,7 +88,7 @@ async def outbox(tmp_path: Path) -> AsyncIterator[Outbox]:
 @asynccontextmanager
 async def publishing(outbox: Outbox, ears: Ears) -> AsyncGenerator[Publisher]:
     """Run a publisher."""
-    publisher = Publisher("test", outbox, ears.tell, ears.confirm)
+    publisher = Publisher("test", outbox, ears.tell, ears.confirm, no_link)
     async with anyio.create_task_group() as group:
         group.start_soon(publisher.run)
         yield publisher

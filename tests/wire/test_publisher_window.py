@@ -5,10 +5,10 @@ from pathlib import Path
 import anyio
 import pytest
 
+from tests.fakes.jobbing import no_link
 from tests.fakes.jobs import fates, heard, publisher
 from tests.fakes.office import FakeOffice
 from wire.jobs import REPLAY_WINDOW, JobsFates, JobsTransported, Mark
-from wire.mqtt_peer import Transport
 from wire.outbox import Order, Outbox, Waiting
 from wire.publisher import PAGE, Publisher, Way
 
@@ -33,7 +33,7 @@ def waiting(number: int, job: str, seq: int) -> Waiting:
 async def test_nothing_goes_so_far_ahead_that_what_waits_is_behind_the_window(tmp_path: Path) -> None:
     """Reliability 4.2: of each claim only as many go on as the window holds, counted from the oldest that waits."""
     with Outbox(tmp_path / "private" / "outbox.db") as outbox:
-        one = Publisher("test", outbox, tell, confirm)
+        one = Publisher("test", outbox, tell, confirm, no_link)
         some = [waiting(1, "a", 7), waiting(2, "a", 6 + REPLAY_WINDOW), waiting(3, "a", 7 + REPLAY_WINDOW)]
         other = waiting(4, "b", 5000)
         due = one._due([*some, other], {})  # pyright: ignore[reportPrivateUsage]
@@ -43,9 +43,9 @@ async def test_nothing_goes_so_far_ahead_that_what_waits_is_behind_the_window(tm
 async def test_what_waits_for_good_keeps_back_no_other(tmp_path: Path) -> None:
     """Ours: behind a page of events that were sent and are not recorded, what is new is found all the same."""
     with Outbox(tmp_path / "private" / "outbox.db") as outbox:
-        one = Publisher("test", outbox, tell, confirm)
+        one = Publisher("test", outbox, tell, confirm, no_link)
         outbox.add_all([Order("a", 1, "t", lambda _: b"{}", retain=False) for _ in range(PAGE + 1)])
-        way = Way(Transport("mqtt://127.0.0.1:1"), "queenpost/fleet")
+        way = Way("127.0.0.1:1", "queenpost/fleet")
         assert len(await one._look(way)) == PAGE  # pyright: ignore[reportPrivateUsage]
         way.sent |= dict.fromkeys(range(1, PAGE + 2), anyio.current_time())
         assert await one._look(way) == []  # pyright: ignore[reportPrivateUsage]

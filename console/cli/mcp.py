@@ -100,4 +100,5 @@ def _tell_next(options: Options, wish: Wish, *, dry_run: bool) -> None:
     if not dry_run:
         elsewhere = f" --home {options.home}" if options.home else ""
         running = f"; `queenpost{elsewhere} up` runs the fleet, if it does not run yet" if wish.home else ""
-        click.echo(f"next: {wish.client.start}{running}")
+        with_hooks = wish.client.hooks if wish.hooks else None
+        click.echo(f"next: {with_hooks.start if with_hooks else wish.client.start}{running}")

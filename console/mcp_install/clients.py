@@ -5,7 +5,7 @@ Which of it was tried with the clients themselves stands in `docs/clients.md`. I
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +16,9 @@ Form = Literal["json", "jsonc", "toml"]
 
 WAIT_S = 300
 """What a client has to allow one tool call: recv waits for up to 180 s."""
+
+HOOK_WITHIN_S = 5
+"""What a client allows one hook; the program itself takes a second at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,20 @@ Find = Callable[[Place], Path]
 
 
 @dataclass(frozen=True, slots=True)
+class Hooks:
+    """The hooks of a client that say when a turn ends."""
+
+    files: Mapping[Scope, Find]
+    """Where they stand; perhaps in the file of its servers."""
+    moments: Mapping[str, str]
+    """Events of the client, and what `mcp_tools/hooks/session.py` calls them."""
+    entry: Callable[[str], dict[str, Any]]
+    """Makes the hook that runs this shell command."""
+    start: str
+    """What to do when they are installed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Client:
     """One program that can attend to an agent."""
 
@@ -59,8 +76,10 @@ class Client:
     """The first scope is the usual one."""
     start: str
     """What to do when it is installed."""
-    hook_files: Mapping[Scope, Find] = field(default_factory=dict[Scope, Find])
-    """Where its hooks stand; none where none were tried that say when a turn ends."""
+    hooks: Hooks | None = None
+    """None where none are installed here."""
+    without_hooks: str = ""
+    """Why not."""
 
 
 def _stdio(command: Sequence[str]) -> dict[str, Any]:
@@ -84,6 +103,25 @@ def _gemini(command: Sequence[str]) -> dict[str, Any]:
 def _opencode(command: Sequence[str]) -> dict[str, Any]:
     # Of silence: while recv waits, progress is told every 10 s.
     return {"type": "local", "command": list(command), "enabled": True, "timeout": 20_000}
+
+
+MOMENTS = {"SessionStart": "start", "PostToolUse": "tool", "Stop": "stop"}
+"""Of Claude Code, and of Codex, which follows it."""
+
+
+def _hook(command: str) -> dict[str, Any]:
+    return {"type": "command", "command": command, "timeout": HOOK_WITHIN_S}
+
+
+def _gemini_hook(command: str) -> dict[str, Any]:
+    # Its name is what stands on the screen while it runs, and what `/hooks disable` takes. Milliseconds.
+    return {"name": "queenpost", "type": "command", "command": command, "timeout": HOOK_WITHIN_S * 1000}
+
+
+_GEMINI_FILES: dict[Scope, Find] = {
+    "project": lambda place: place.folder / ".gemini/settings.json",
+    "user": lambda place: place.home / ".gemini/settings.json",
+}
 
 
 def _claude_user(place: Place) -> Path:
@@ -113,10 +151,15 @@ CLIENTS: dict[str, Client] = {
             entry=_claude,
             files={"project": lambda place: place.folder / ".mcp.json", "user": _claude_user},
             start="start `claude` in this folder and say yes to the server",
-            hook_files={
-                "project": lambda place: place.folder / ".claude/settings.local.json",
-                "user": lambda place: place.named("CLAUDE_CONFIG_DIR", ".claude") / "settings.json",
-            },
+            hooks=Hooks(
+                files={
+                    "project": lambda place: place.folder / ".claude/settings.local.json",
+                    "user": lambda place: place.named("CLAUDE_CONFIG_DIR", ".claude") / "settings.json",
+                },
+                moments=MOMENTS,
+                entry=_hook,
+                start="start `claude` in this folder and say yes to the server",
+            ),
         ),
         Client(
             name="codex",
@@ -126,6 +169,13 @@ CLIENTS: dict[str, Client] = {
             entry=_codex,
             files={"user": lambda place: place.named("CODEX_HOME", ".codex") / "config.toml"},
             start="start `codex`; `/mcp` lists the server",
+            hooks=Hooks(
+                files={"user": lambda place: place.named("CODEX_HOME", ".codex") / "hooks.json"},
+                moments=MOMENTS,
+                entry=_hook,
+                start="start `codex` and trust the hooks when it asks, before that they do not run; `/mcp` lists the "
+                "server",
+            ),
         ),
         Client(
             name="gemini",
@@ -133,11 +183,14 @@ CLIENTS: dict[str, Client] = {
             form="jsonc",
             table="mcpServers",
             entry=_gemini,
-            files={
-                "project": lambda place: place.folder / ".gemini/settings.json",
-                "user": lambda place: place.home / ".gemini/settings.json",
-            },
+            files=_GEMINI_FILES,
             start="start `gemini` in this folder and trust it; `/mcp` lists the server",
+            hooks=Hooks(
+                files=_GEMINI_FILES,
+                moments={"SessionStart": "start", "AfterTool": "tool", "AfterAgent": "stop"},
+                entry=_gemini_hook,
+                start="start `gemini` in this folder and trust it; `/mcp` and `/hooks` list the server and the hooks",
+            ),
         ),
         Client(
             name="cursor",
@@ -150,6 +203,7 @@ CLIENTS: dict[str, Client] = {
                 "user": lambda place: place.home / ".cursor/mcp.json",
             },
             start="open this folder in Cursor and switch the server on in its settings",
+            without_hooks="its hooks could not be tried with the program itself",
         ),
         Client(
             name="vscode",
@@ -159,6 +213,7 @@ CLIENTS: dict[str, Client] = {
             entry=_stdio,
             files={"project": lambda place: place.folder / ".vscode/mcp.json", "user": _vscode_user},
             start="open this folder in VS Code and start the server from its list of MCP servers",
+            without_hooks="its hooks could not be tried with the program itself",
         ),
         Client(
             name="opencode",
@@ -171,6 +226,7 @@ CLIENTS: dict[str, Client] = {
                 "user": lambda place: _opencode_file(place.named("XDG_CONFIG_HOME", ".config") / "opencode"),
             },
             start="start `opencode` in this folder",
+            without_hooks="it has no hooks that are programs of their own, only plugins that run within it",
         ),
     )
 }

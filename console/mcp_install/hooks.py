@@ -1,4 +1,4 @@
-"""The hooks of a session in the settings of Claude Code: put, kept in step, taken out. Foreign hooks stay."""
+"""The hooks of a session in the JSON of a client: put, kept in step, taken out. Foreign hooks stay."""
 
 import shlex
 import sys
@@ -7,18 +7,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from console.mcp_install.clients import Hooks
 from console.mcp_install.json_text import JsonText, Way
 from wire.errors import Invalid
 from wire.home import Home
 
-MOMENTS = {"SessionStart": "start", "PostToolUse": "tool", "Stop": "stop"}
-"""Events of the client, and what `mcp_tools/hooks/session.py` calls them."""
-
 OURS = "mcp_tools/hooks/session.py"
 """By which a hook is known as ours, wherever the package was installed when it was put."""
-
-TIMEOUT_S = 5
-"""For the client; the program itself takes a second at most."""
 
 
 def command(moment: str, agent: str, home: Home) -> str:
@@ -43,14 +38,14 @@ def are_in(text: JsonText) -> bool:
     return any(True for event in _events(text) for _ in _ours(text, event))
 
 
-def with_hooks(text: JsonText, agent: str, home: Home) -> JsonText:
+def with_hooks(text: JsonText, hooks: Hooks, agent: str, home: Home) -> JsonText:
     """Put a hook for each moment; hooks of ours that are there already become these.
 
     Raises:
         NotEditable: `hooks` is not what the client means by it.
     """
-    for event, moment in MOMENTS.items():
-        wanted = {"type": "command", "command": command(moment, agent, home), "timeout": TIMEOUT_S}
+    for event, moment in hooks.moments.items():
+        wanted = hooks.entry(command(moment, agent, home))
         present = list(_ours(text, event))
         for spare in reversed(present[1:]):
             text = _without(text, spare)

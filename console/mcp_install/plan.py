@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from console.mcp_install import hooks, json_config, toml_config
@@ -14,6 +15,8 @@ from wire.errors import Invalid
 from wire.home import Home
 
 EMPTY = "{}\n"
+
+Change = Callable[[JsonText], JsonText]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +55,26 @@ def install(wish: Wish, place: Place) -> list[Edit]:
     """Plan to make the server known, and its hooks.
 
     Raises:
-        Invalid: a file is not what the client could read, or no hooks of the client are known; no file was touched.
+        Invalid: a file is not what the client could read, or its hooks are not installed here; no file was touched.
     """
     client = wish.client
     if wish.hooks and wish.home is None:
         raise Invalid("hooks speak to a broker on this machine only; install without --hooks")
-    if wish.hooks and not client.hook_files:
+    if wish.hooks and client.hooks is None:
         raise Invalid(
-            f"no hooks of {client.title} are known here that say when a turn ends; install without --hooks: the agent "
-            "says what is handled by answering it, by done=ID, or by waiting for more"
+            f"no hooks of {client.title} are installed here: {client.without_hooks}; install without --hooks: the "
+            "agent says what is handled by answering it, by done=ID, or by waiting for more"
         )
     entry = client.entry(wish.command)
     if client.form == "toml":
-        edits = [_edit_toml(wish, place, lambda text: toml_config.with_server(text, client.table, entry))]
+        server = _edit_toml(wish, place, lambda text: toml_config.with_server(text, client.table, entry))
+        hooked = _edit_hooks(wish, place, partial(_kept_in_step, wish))
     else:
-        edits = [_edit_json(wish, place, lambda text: json_config.with_server(text, client.table, entry))]
-    if client.hook_files:
-        edit = _edit_hooks(wish, place, lambda text: _kept_in_step(text, wish))
-        edits += [edit] if edit.changes or edit.source.data is not None else []
-    return edits
+        server, hooked = _edit_json(
+            wish, place, lambda text: json_config.with_server(text, client.table, entry), partial(_kept_in_step, wish)
+        )
+    is_needed = hooked is not None and (hooked.changes or hooked.source.data is not None)
+    return [server, hooked] if hooked is not None and is_needed else [server]
 
 
 def uninstall(wish: Wish, place: Place) -> list[Edit]:
@@ -81,18 +85,21 @@ def uninstall(wish: Wish, place: Place) -> list[Edit]:
     """
     client = wish.client
     if client.form == "toml":
-        edits = [_edit_toml(wish, place, lambda text: toml_config.without_server(text, client.table))]
+        server = _edit_toml(wish, place, lambda text: toml_config.without_server(text, client.table))
+        hooked = _edit_hooks(wish, place, hooks.without_hooks)
     else:
-        edits = [_edit_json(wish, place, lambda text: json_config.without_server(text, client.table))]
-    if client.hook_files:
-        edits.append(_edit_hooks(wish, place, hooks.without_hooks))
-    return edits
+        server, hooked = _edit_json(
+            wish, place, lambda text: json_config.without_server(text, client.table), hooks.without_hooks
+        )
+    return [server] if hooked is None else [server, hooked]
 
 
-def _kept_in_step(text: JsonText, wish: Wish) -> JsonText:
+def _kept_in_step(wish: Wish, text: JsonText) -> JsonText:
     if wish.home is None:
         return hooks.without_hooks(text)
-    return hooks.with_hooks(text, wish.agent, wish.home) if wish.hooks or hooks.are_in(text) else text
+    if wish.client.hooks is None or not (wish.hooks or hooks.are_in(text)):
+        return text
+    return hooks.with_hooks(text, wish.client.hooks, wish.agent, wish.home)
 
 
 def _edit_toml(wish: Wish, place: Place, change: Callable[[str], str]) -> Edit:
@@ -100,15 +107,22 @@ def _edit_toml(wish: Wish, place: Place, change: Callable[[str], str]) -> Edit:
     return _told(source, lambda: Edit(source, change(source.text)))
 
 
-def _edit_json(wish: Wish, place: Place, change: Callable[[JsonText], JsonText]) -> Edit:
-    return _edited(wish.client.files[wish.scope](place), change, comments=wish.client.form == "jsonc")
+def _edit_json(wish: Wish, place: Place, change: Change, hooks_change: Change) -> tuple[Edit, Edit | None]:
+    """Edit the file of the servers, and that of the hooks; the latter is None where the two are one."""
+    client = wish.client
+    file, comments = client.files[wish.scope](place), client.form == "jsonc"
+    if client.hooks is not None and client.hooks.files[wish.scope](place) == file:
+        return _edited(file, lambda text: hooks_change(change(text)), comments=comments), None
+    return _edited(file, change, comments=comments), _edit_hooks(wish, place, hooks_change)
 
 
-def _edit_hooks(wish: Wish, place: Place, change: Callable[[JsonText], JsonText]) -> Edit:
-    return _edited(wish.client.hook_files[wish.scope](place), change, comments=False)
+def _edit_hooks(wish: Wish, place: Place, change: Change) -> Edit | None:
+    if wish.client.hooks is None:
+        return None
+    return _edited(wish.client.hooks.files[wish.scope](place), change, comments=False)
 
 
-def _edited(path: Path, change: Callable[[JsonText], JsonText], *, comments: bool) -> Edit:
+def _edited(path: Path, change: Change, *, comments: bool) -> Edit:
     source = read(path)
     is_empty = not source.text.strip()
 

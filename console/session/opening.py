@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from console.mcp_install import hooks
-from console.mcp_install.clients import CLIENTS
+from console.mcp_install.clients import CLIENTS, HOOK_WITHIN_S, MOMENTS
 from wire.errors import Invalid
 from wire.home import Home
 
@@ -95,8 +95,8 @@ def _claude(opened: Opened) -> list[str]:
     shown = {"rewakeSummary": "Queenpost: mail", "rewakeMessage": "From the fleet's post office:"}
 
     def of(event: str, *, waiting: bool) -> list[dict[str, Any]]:
-        moment = hooks.MOMENTS.get(event)
-        tells = {"type": "command", "command": opened.hook(moment), "timeout": hooks.TIMEOUT_S} if moment else None
+        moment = MOMENTS.get(event)
+        tells = {"type": "command", "command": opened.hook(moment), "timeout": HOOK_WITHIN_S} if moment else None
         return [{"hooks": [*([tells] if tells else []), *([{**waits, **shown}] if waiting else [])]}]
 
     settings = {
@@ -148,7 +148,7 @@ def _codex(opened: Opened) -> list[str]:
         commands = [opened.hook(moment) for moment in tells]
         commands += [opened.waiting("tell")] if event != "PostToolUse" else []
         listed = ", ".join(
-            f'{{type="command", command={json.dumps(one)}, timeout={hooks.TIMEOUT_S}}}' for one in commands
+            f'{{type="command", command={json.dumps(one)}, timeout={HOOK_WITHIN_S}}}' for one in commands
         )
         settings[f"hooks.{event}"] = f"[{{hooks=[{listed}]}}]"
     return [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]

@@ -2,6 +2,7 @@
 
 `python -I -S session.py start|tool|stop AGENT HOME`, the client's JSON on stdin, JSON in the client's form on stdout.
 stop: the turn is over, so what it was handed is handled; waiting mail is named once. start, tool: mail is named.
+Claude Code, Codex and Gemini CLI run it; `FORMS` says what is not the same in all of them.
 
 It runs at every tool call of a client, so it has to start at once: the standard library only, nothing of ours, one
 blocking socket. Exit code 0 always; where anything is in the way it is silent, after a second at the latest. What it
@@ -17,6 +18,7 @@ import socket
 import stat
 import sys
 import time
+import zlib
 from contextlib import suppress
 
 TYPE_CHECKING = False
@@ -37,14 +39,24 @@ MAX_BYTES = 4 * 1024 * 1024
 ANCESTORS = 3
 """How far above a hook its client is: a shell, perhaps one more."""
 
-HOSTED = "QUEENPOST_MCP_TOKEN"
-"""Set in programs that a harness runs: one that works in the same folder reads the same hooks, and is another agent."""
+HOSTED = ("QUEENPOST_MCP_TOKEN", "QUEENPOST_MCP_URL")
+"""Set in programs that a harness runs: one that works in the same folder reads the same hooks, and is another agent.
+Either will do: Gemini CLI can be told to keep tokens from its hooks."""
 
 SESSION = "QUEENPOST_SESSION"
 """Names the agent that a session was opened as: hooks that the folder has for another one are not its own."""
 
-SERVER = "mcp__queenpost__"
-"""How the names of our tools begin. recv says by itself what still waits."""
+CLAUDE = {"tool": "PostToolUse", "server": "mcp__queenpost__", "turn": "", "story": ""}
+GEMINI = {"tool": "AfterTool", "server": "mcp_queenpost_", "turn": "prompt", "story": "transcript_path"}
+"""What differs: the event after a tool; how the names of our tools begin (recv says by itself what still waits); the
+field that stays the same while one turn goes on, where `stop_hook_active` is forgotten at the next tool; the field that
+names the story of the session, where the end of a turn is told of one that failed or was broken off as well."""
+
+FORMS = {"AfterTool": GEMINI, "AfterAgent": GEMINI}
+"""By the client's name of the event; every other is as in Claude Code, and so is all of Codex."""
+
+ASIDE = {"info", "warning"}
+"""Entries of a story that neither the model nor its user has written."""
 
 
 class Silent(Exception):
@@ -111,7 +123,7 @@ def main(arguments: list[str]) -> None:
 def start(line: Line, agent: str, home: str, heard: dict[str, Any]) -> dict[str, Any]:
     """A session begins, or goes on with a shorter memory."""
     waiting = _waiting(line)
-    _remember(home, agent, heard, waiting)
+    _remember(home, agent, _known(home, agent, heard), waiting)
     now = f" {sentence(waiting)}" if waiting else ""
     who = f"You are {agent} in a Queenpost fleet; recv and send of the server queenpost are your mail."
     return _context("SessionStart", f"{who} What recv gives you counts as handled when your turn ends.{now}")
@@ -119,20 +131,27 @@ def start(line: Line, agent: str, home: str, heard: dict[str, Any]) -> dict[str,
 
 def tool(line: Line, agent: str, home: str, heard: dict[str, Any]) -> dict[str, Any]:
     """A tool was used in the middle of a turn: name mail that has come since it was named last."""
+    form, known = _form(heard), _known(home, agent, heard)
     waiting = _waiting(line)
-    known = _remember(home, agent, heard, waiting)
-    if waiting <= known or str(heard.get("tool_name")).startswith(SERVER):
+    _remember(home, agent, known, waiting, known["turn"])
+    if waiting <= known["waiting"] or str(heard.get("tool_name")).startswith(form["server"]):
         raise Silent
-    return _context("PostToolUse", sentence(waiting))
+    return _context(form["tool"], sentence(waiting))
 
 
 def stop(line: Line, agent: str, home: str, heard: dict[str, Any]) -> dict[str, Any]:
     """The turn ends: settle it. Where mail waits the session goes on, but only once."""
+    form, known = _form(heard), _known(home, agent, heard)
+    if form["story"] and not _has_answered(str(heard.get(form["story"]))):
+        raise Silent
     line.call("turns.settle")
     waiting = _waiting(line)
-    _remember(home, agent, heard, waiting)
+    turn = zlib.crc32(str(heard.get(form["turn"])).encode()) if form["turn"] else None
     # Where it does not say whether it already went on because of us, it might do so for ever.
-    if not waiting or heard.get("stop_hook_active") is not False:
+    went_on = heard.get("stop_hook_active") is not False or (turn is not None and turn == known["turn"])
+    goes_on = waiting > 0 and not went_on
+    _remember(home, agent, known, waiting, turn if goes_on else None)
+    if not goes_on:
         raise Silent
     return {"decision": "block", "reason": sentence(waiting)}
 
@@ -147,6 +166,27 @@ def _waiting(line: Line) -> int:
 def sentence(count: int) -> str:
     """Say that messages wait, and what to do."""
     return f"Queenpost: {count} message{'' if count == 1 else 's'} wait{'s' if count == 1 else ''}; call recv."
+
+
+def _form(heard: dict[str, Any]) -> dict[str, str]:
+    return FORMS.get(str(heard.get("hook_event_name")), CLAUDE)
+
+
+def _has_answered(story: str) -> bool:
+    """Say whether the last entry of a story is the model's answer. True where that cannot be told."""
+    try:
+        with open(story, "rb") as file:
+            file.seek(max(os.fstat(file.fileno()).st_size - MAX_BYTES, 0))
+            lines = file.read().splitlines()
+    except OSError:
+        return True
+    for line in reversed(lines):
+        with suppress(ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            entry = json.loads(line)
+            last = entry["$set"]["messages"][-1] if "$set" in entry else entry  # a history that was cut is set anew
+            if last["type"] not in ASIDE:
+                return last["type"] == "gemini"
+    return True
 
 
 def _context(event: str, text: str) -> dict[str, Any]:
@@ -170,7 +210,7 @@ def listen() -> dict[str, Any]:
 
 def is_of_somebody_else(agent: str) -> bool:
     """Say whether the program that runs this hook is another agent than the one that the hook is for."""
-    return HOSTED in os.environ or os.environ.get(SESSION, agent) != agent
+    return any(name in os.environ for name in HOSTED) or os.environ.get(SESSION, agent) != agent
 
 
 def _is_of_another_window(home: str, agent: str) -> bool:
@@ -205,21 +245,28 @@ def _show_life(home: str, agent: str) -> None:
         return
 
 
-def _remember(home: str, agent: str, heard: dict[str, Any], waiting: int) -> int:
-    """Note how much mail this session knows of; gives how much it knew of before."""
-    path = os.path.join(home, "run", f"told-{agent}")
-    session = str(heard.get("session_id"))[:64]
+def _known(home: str, agent: str, heard: dict[str, Any]) -> dict[str, Any]:
+    """Give what is noted of this session: of how much mail it knows, and which of its turns went on because of it."""
+    nothing = {"session": str(heard.get("session_id"))[:64], "waiting": 0, "turn": None}
     try:
-        with open(path, encoding="utf-8") as file:
-            before = json.load(file)
-        known = before["waiting"] if before["session"] == session else 0
+        with open(_told(home, agent), encoding="utf-8") as file:
+            noted = json.load(file)
+        return {**nothing, **noted} if noted["session"] == nothing["session"] else nothing
     except (OSError, ValueError, KeyError, TypeError):
-        known = 0
-    if waiting != known:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        return nothing
+
+
+def _remember(home: str, agent: str, known: dict[str, Any], waiting: int, turn: int | None = None) -> None:
+    """Note what the session knows now."""
+    now = {"session": known["session"], "waiting": waiting, "turn": turn}
+    if now != known:
+        descriptor = os.open(_told(home, agent), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump({"session": session, "waiting": waiting}, file)
-    return known
+            json.dump(now, file)
+
+
+def _told(home: str, agent: str) -> str:
+    return os.path.join(home, "run", f"told-{agent}")
 
 
 def _secret(path: str) -> str:

@@ -76,6 +76,14 @@ PLACES = {
 }
 
 
+HOOKED = {
+    "claude": (".claude/settings.local.json", ["PostToolUse", "SessionStart", "Stop"]),
+    "codex": ("user/.codex/hooks.json", ["PostToolUse", "SessionStart", "Stop"]),
+    "gemini": (".gemini/settings.json", ["AfterAgent", "AfterTool", "SessionStart"]),
+}
+"""Where the hooks of a client stand, and which events they are for."""
+
+
 @pytest.mark.parametrize("client", PLACES)
 @pytest.mark.parametrize("scope", ["project", "user"])
 def test_each_client_finds_the_server_in_its_own_file(project: Project, client: str, scope: str) -> None:
@@ -129,9 +137,10 @@ def test_opencode_with_comments_keeps_them(project: Project) -> None:
 @pytest.mark.parametrize("client", [*PLACES, "codex"])
 def test_the_second_time_nothing_is_written(project: Project, client: str) -> None:
     """Spec: idempotent, and no copy of what did not change."""
-    project.install(client, *(["--hooks"] if client == "claude" else []))
+    words = ["--hooks"] if client in HOOKED else []
+    project.install(client, *words)
     before = project.files()
-    result = project.install(client, *(["--hooks"] if client == "claude" else []))
+    result = project.install(client, *words)
     assert result.exit_code == 0
     assert "already so: " in result.stdout
     assert "wrote" not in result.stdout
@@ -223,24 +232,83 @@ def test_no_file_is_written_when_one_of_them_is_broken(project: Project) -> None
     assert [*project.files()] == [".claude/settings.local.json"]
 
 
-def test_hooks_are_installed_with_one_word_and_follow_the_agent(project: Project) -> None:
-    """Spec: Stop, PostToolUse, SessionStart; another agent takes them along, and uninstalling takes them out."""
-    project.install("claude", "--hooks")
-    settings = ".claude/settings.local.json"
-    assert sorted(server(project, settings, "hooks")) == ["PostToolUse", "SessionStart", "Stop"]
-    assert b" alice " in project.files()[settings]
-    assert project.install("claude", agent="bob").exit_code == 0
-    assert b" alice " not in project.files()[settings]
-    assert project.install("claude", "--uninstall").exit_code == 0
-    assert project.files()[settings] == b"{}\n"
+@pytest.mark.parametrize("client", HOOKED)
+def test_hooks_are_installed_with_one_word_and_follow_the_agent(project: Project, client: str) -> None:
+    """Spec: end of turn, tool, start; another agent takes them along, and uninstalling takes them out."""
+    file, events = HOOKED[client]
+    installed = project.install(client, "--hooks")
+    assert sorted(server(project, file, "hooks")) == events
+    assert b" alice " in project.files()[file]
+    assert TOKEN.encode() not in project.files()[file]
+    assert ("trust" in installed.stdout) is (client != "claude"), "what it asks at its first start"
+    assert project.install(client, agent="bob").exit_code == 0
+    assert b" alice " not in project.files()[file]
+    assert project.install(client, "--uninstall").exit_code == 0
+    assert project.files()[file] == b"{}\n"
 
 
-@pytest.mark.parametrize("client", [client for client in [*PLACES, "codex"] if client != "claude"])
-def test_a_client_whose_hooks_are_not_known_gets_nothing_and_says_so(project: Project, client: str) -> None:
+WITH_HOOKS = """\
+{
+    "hooks": {
+        "SessionStart": [
+            {"matcher": "startup", "hooks": [{"type": "command", "command": "mine"}]}
+        ]
+    },%s
+    "model": 1.0
+}
+"""
+
+
+@pytest.mark.parametrize(("client", "comment"), [("claude", ""), ("codex", ""), ("gemini", "  // mine")])
+def test_hooks_of_others_stay_and_come_back_to_the_byte(project: Project, client: str, comment: str) -> None:
+    """Spec: with a copy beside it; comments where the client takes them."""
+    path = project.folder / HOOKED[client][0]
+    path.parent.mkdir(parents=True)
+    before = WITH_HOOKS % comment
+    path.write_text(before)
+    project.install(client, "--hooks", "--dry-run")
+    assert path.read_text() == before
+    assert project.install(client, "--hooks").exit_code == 0
+    assert path.read_text().startswith(before[: before.index("SessionStart")])
+    assert comment in path.read_text()
+    assert (path.with_name(f"{path.name}.queenpost-backup")).read_text() == before
+    assert project.install(client, "--uninstall").exit_code == 0
+    assert path.read_text() == before
+
+
+def test_server_and_hooks_of_one_file_are_one_change(project: Project) -> None:
+    """Ours: in Gemini CLI; two edits of one file would undo each other."""
+    result = project.install("gemini", "--hooks", "--json")
+    (edit,) = json.loads(result.stdout)["files"]
+    assert edit["path"] == str(project.folder / ".gemini/settings.json")
+    assert sorted(server(project, ".gemini/settings.json")) == ["hooks", "mcpServers"]
+    assert project.install("gemini", "--uninstall", "--json").exit_code == 0
+    assert project.files()[".gemini/settings.json"] == b"{}\n"
+
+
+@pytest.mark.parametrize("text", ["{ // none here\n}", "hello", '{"hooks": 7}'])
+def test_hooks_of_codex_that_cannot_be_read_leave_everything_as_it_is(project: Project, text: str) -> None:
+    """Spec: Codex takes no comment there either; every edit is known before the first is made."""
+    path = project.folder / "user/.codex/hooks.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    result = project.install("codex", "--hooks")
+    assert result.exit_code == 1
+    assert f"{path}:1: " in result.stderr
+    assert project.files() == {"user/.codex/hooks.json": text.encode()}
+
+
+LACKING = {"cursor": "could not be tried", "vscode": "could not be tried", "opencode": "no hooks that are programs"}
+
+
+@pytest.mark.parametrize(("client", "why"), LACKING.items())
+def test_a_client_whose_hooks_are_not_installed_gets_nothing_and_says_why(
+    project: Project, client: str, why: str
+) -> None:
     """Spec: a clear sentence."""
     result = project.install(client, "--hooks")
     assert result.exit_code == 1
-    assert "no hooks of" in result.stderr
+    assert why in result.stderr
     assert "install without --hooks" in result.stderr
     assert project.files() == {}
 

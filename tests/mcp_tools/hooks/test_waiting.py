@@ -90,7 +90,7 @@ def test_one_that_tells_does_not_wait(home: Home, door: socket.socket) -> None:
             assert ended(process) == (0, b"", b"")
 
 
-@pytest.mark.parametrize("variable", [session.HOSTED, session.SESSION])
+@pytest.mark.parametrize("variable", [*session.HOSTED, session.SESSION])
 def test_in_the_program_of_another_agent_it_is_silent(
     home: Home, door: socket.socket, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:

@@ -105,9 +105,11 @@ def read(data: bytes) -> dict[str, Any]:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise NotCanonical(f"the key {twice[:64]!r} is there twice")
+        seen = set[str]()
+        for key, _ in pairs:
+            if key in seen:
+                raise NotCanonical(f"the key {key[:64]!r} is there twice")
+            seen.add(key)
     return found
 
 

@@ -9,13 +9,16 @@ from typing import Protocol
 
 import anyio
 
-from wire.errors import Limited, Unavailable
+from wire.errors import Full, Internal, Limited, Unavailable
 from wire.jobs import JobsTransported
 from wire.mqtt import LineLost, connected
 from wire.records import transport_of
 
 AT_ONCE = 3
-"""Events on the way to the fleet's broker: an agent has room for eight requests, and waits for mail with some."""
+"""Events on the way to the fleet's broker, each of another job: an agent has room for eight requests, and waits for its
+mail with some of them."""
+PASSING = (Unavailable, Limited, Full, Internal)
+"""Refusals that say nothing of the event: it is sent again on the next line, and so are those behind it."""
 
 Carry = Callable[[str, bytes, bool], Awaitable[None]]
 """Hands an event in at the fleet's broker: topic, payload, whether it is retained."""
@@ -62,16 +65,19 @@ class LinkLine:
         """The fleet's broker says so. A link that is lost says nothing against an event."""
         self._carry = carry
         self._places = anyio.Semaphore(AT_ONCE)
+        self._turns: dict[str, anyio.Lock] = {}
+        """By topic. Were a second event of a job on the way, it could be taken where the first one was refused, and the
+        job might have the first one never."""
         self._why = ""
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        """See `Line`. In the order of the calls."""
-        async with self._places:
+        """See `Line`. In the order of the calls, one of a job at a time."""
+        async with self._turns.setdefault(topic, anyio.Lock()), self._places:
             if self.lost.is_set():  # while it waited: it was not sent
                 raise self.gone()
             try:
                 await self._carry(topic, payload, retain)
-            except (Unavailable, Limited) as exc:  # the link, the broker or the bridge; later events wait behind it
+            except PASSING as exc:
                 self._lose(exc.message, hung_up="hung_up" in exc.details)
                 raise self.gone() from exc
 

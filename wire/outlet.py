@@ -1,5 +1,6 @@
 """Where one principal's events leave: its outbox and its publisher, made with the first event and not before."""
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -33,7 +34,7 @@ class Outlet:
 
     async def run(self) -> None:
         """Publish until cancelled: at once what an earlier process kept, else from the first event on."""
-        if self._path.exists():
+        if os.path.exists(self._path):  # unlike Path.exists, also where the folder is not to be entered
             try:
                 self._open()
             except QueenpostError as exc:  # said again to whoever publishes

@@ -54,10 +54,10 @@ async def carry(office: Office, _hub: Hub, _line: Connection, caller: Caller, re
     """Publish an event of somebody elsewhere. Those of one connection go out in the order in which they came."""
     if office.carry is None:
         raise Unavailable("the broker is still starting; try again in a moment")
-    event = job_carrying.read(request, office.rules)
+    signed = job_carrying.read(request, office.rules)
     # By the writer, which only reads here: a pool of readers would not keep the order.
-    await office.writer.run(partial(job_carrying.admit, caller=caller, event=event))
-    await office.carry(request.topic, request.payload.encode(), request.retain)
+    retain = await office.writer.run(partial(job_carrying.admit, caller=caller, signed=signed, request=request))
+    await office.carry(request.topic, request.payload.encode(), retain)
     return JobsCarried()
 
 

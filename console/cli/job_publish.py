@@ -57,8 +57,6 @@ def claim(
     if claimed.job is None:
         raise Unavailable("no job waits that nobody was given; `queenpost job list` shows the others")
     path = place(claimed.job.id)
-    if secret_file is None:
-        make_private_folder(path.parent)
     told = {"job": claimed.job.id, "epoch": claimed.job.epoch, "fleet": claimed.fleet, "topic": claimed.topic}
     publish_secret(draft_secret(path, json.dumps({**told, "kid": claimed.kid, "secret": claimed.secret})), path)
     if options.json:
@@ -70,10 +68,14 @@ def claim(
 
 def _claim_place(options: Options, file: Path | None) -> Callable[[str], Path]:
     """Say where the claim of a job goes; what cannot be written is refused before a claim is used up for it."""
-    if file is None:
-        return made(place_of(options)).claim
-    _check_place(file)
-    return lambda _: file
+    if file is not None:
+        _check_place(file)
+        return lambda _: file
+    place = made(place_of(options))
+    trial = place.claim("trial")
+    make_private_folder(trial.parent)
+    _check_place(trial)
+    return place.claim
 
 
 def _check_place(file: Path) -> None:
@@ -242,6 +244,8 @@ def _data(text: str | None) -> dict[str, Any]:
         data: object = json.loads(text or "{}", object_pairs_hook=_once)
     except ValueError as exc:
         raise Invalid(f"--data is not JSON: {exc}") from None
+    except RecursionError:
+        raise Invalid("--data is nested too deep for an event") from None
     if not isinstance(data, dict):
         raise Invalid('--data is an object, such as {"percent": 50}')
     return data  # pyright: ignore[reportUnknownVariableType]  # its content is checked when it is signed
@@ -262,13 +266,17 @@ async def _carry(options: Options, outbox: Outbox, within_s: float, mark: Mark) 
         async with connected(options) as client:
             records = Records(client.call, "publisher")
             publisher = Publisher(f"publisher-{os.getpid()}", outbox, records.tell, records.confirm, records.carry)
+            why = ""
             async with anyio.create_task_group() as group:
                 group.start_soon(publisher.run)
                 with anyio.move_on_after(within_s):
-                    await publisher.drained()
+                    try:
+                        await publisher.drained()
+                    except QueenpostError as exc:  # out of the group it would come as one of several
+                        why = exc.message
                 group.cancel_scope.cancel()
-            if outbox.count():
-                return _Told(publisher.trouble or "the broker has not recorded it yet")
+            if why or outbox.count():
+                return _Told(why or publisher.trouble or "the broker has not recorded it yet")
             told = await client.call(JobsRecorded(marks=[mark]), JobsFates)
             return _Told("", told.verdicts[0])
     except QueenpostError as exc:

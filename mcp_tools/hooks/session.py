@@ -7,6 +7,7 @@ Claude Code, Codex and Gemini CLI run it; `FORMS` says what is not the same in a
 It runs at every tool call of a client, so it has to start at once: the standard library only, nothing of ours, one
 blocking socket. Exit code 0 always; where anything is in the way it is silent, after a second at the latest. What it
 says holds counts and no word of a body: what a client puts into a conversation for us must not be written by others.
+Long because each module more that it would load costs time at every tool call.
 """
 
 from __future__ import annotations
@@ -146,7 +147,7 @@ def stop(line: Line, agent: str, home: str, heard: dict[str, Any]) -> dict[str, 
         raise Silent
     line.call("turns.settle")
     waiting = _waiting(line)
-    turn = zlib.crc32(str(heard.get(form["turn"])).encode()) if form["turn"] else None
+    turn = zlib.crc32(repr(heard.get(form["turn"])).encode("ascii", "backslashreplace")) if form["turn"] else None
     # Where it does not say whether it already went on because of us, it might do so for ever.
     went_on = heard.get("stop_hook_active") is not False or (turn is not None and turn == known["turn"])
     goes_on = waiting > 0 and not went_on
@@ -175,10 +176,13 @@ def _form(heard: dict[str, Any]) -> dict[str, str]:
 def _has_answered(story: str) -> bool:
     """Say whether the last entry of a story is the model's answer. True where that cannot be told."""
     try:
-        with open(story, "rb") as file:
-            file.seek(max(os.fstat(file.fileno()).st_size - MAX_BYTES, 0))
-            lines = file.read().splitlines()
-    except OSError:
+        with open(os.open(story, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # a pipe would be waited for
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                return True
+            file.seek(max(status.st_size - MAX_BYTES, 0))
+            lines = file.read(MAX_BYTES).splitlines()
+    except (OSError, ValueError):
         return True
     for line in reversed(lines):
         with suppress(ValueError, LookupError, TypeError, AttributeError, RecursionError):
@@ -260,9 +264,12 @@ def _remember(home: str, agent: str, known: dict[str, Any], waiting: int, turn: 
     """Note what the session knows now."""
     now = {"session": known["session"], "waiting": waiting, "turn": turn}
     if now != known:
-        descriptor = os.open(_told(home, agent), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        path = _told(home, agent)
+        beside = f"{path}.{os.getpid()}"  # two hooks may run at once: neither reads what the other has half written
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(now, file)
+        os.replace(beside, path)
 
 
 def _told(home: str, agent: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 from tests.wire.test_publisher_troubles import troubled
 from wire import publisher as module
 from wire.backoff import Backoff
-from wire.errors import Denied, Limited, QueenpostError, Unavailable
+from wire.errors import Denied, Full, Internal, Limited, QueenpostError, Unavailable
 from wire.jobs import JobsFates, JobsTransported, Mark
 from wire.link_line import AT_ONCE, LinkLine, line_of
 from wire.mqtt import LineLost
@@ -33,7 +33,8 @@ class Broker:
     """The fleet's broker as a publisher elsewhere sees it: takes what it is given, as a test lets it."""
 
     taken: list[bytes] = field(default_factory=list[bytes])
-    at_once: int = 0
+    under_way: list[str] = field(default_factory=list[str])
+    """Topics of events that are not answered."""
     most: int = 0
     opened: anyio.Event = field(default_factory=anyio.Event)
     refuses: Callable[[bytes], QueenpostError | None] = lambda _: None
@@ -44,13 +45,14 @@ class Broker:
 
     async def carry(self, topic: str, payload: bytes, retain: bool) -> None:
         """See `Records`."""
-        assert (topic, retain) == ("t", payload.endswith(b"!"))
-        self.at_once += 1
-        self.most = max(self.most, self.at_once)
+        assert retain == payload.endswith(b"!")
+        self.under_way.append(topic)
+        self.most = max(self.most, len(self.under_way))
+        assert len(set(self.under_way)) == len(self.under_way), "two events of one job"
         try:
             await self.opened.wait()
         finally:
-            self.at_once -= 1
+            self.under_way.remove(topic)
         refusal = self.refuses(payload)
         if refusal is not None:
             raise refusal
@@ -63,11 +65,12 @@ class Broker:
 
 
 @asynccontextmanager
-async def publishing(folder: Path, broker: Broker, events: int) -> AsyncGenerator[Publisher]:
-    """Run a publisher of which so many events wait already."""
+async def publishing(folder: Path, broker: Broker, events: int, jobs: int = 1) -> AsyncGenerator[Publisher]:
+    """Run a publisher of which so many events of each job wait already."""
     with Outbox(folder / "private" / "outbox.db") as outbox:
         for _ in range(events):
-            outbox.add("j1", 1, "t", lambda seq: str(seq).encode(), retain=False)
+            for job in range(1, jobs + 1):
+                outbox.add(f"j{job}", 1, f"t{job}", lambda seq: str(seq).encode(), retain=False)
         publisher = Publisher("test", outbox, broker.tell, broker.confirm, broker.carry)
         async with anyio.create_task_group() as group:
             group.start_soon(publisher.run)
@@ -79,12 +82,31 @@ async def publishing(folder: Path, broker: Broker, events: int) -> AsyncGenerato
 async def test_events_go_over_the_link_a_few_at_once_and_in_order(tmp_path: Path) -> None:
     """DESIGN 4: an agent has eight requests in flight on a connection, and waits for its mail with some of them."""
     broker = Broker()
-    async with publishing(tmp_path, broker, 20) as publisher:
+    async with publishing(tmp_path, broker, 6, jobs=5) as publisher:
         await anyio.wait_all_tasks_blocked()
         broker.opened.set()
         await publisher.drained()
-    assert broker.taken == [str(number).encode() for number in range(1, 21)]
+    assert sorted(broker.taken) == sorted(str(number).encode() for number in range(1, 7) for _ in range(5))
     assert broker.most == AT_ONCE < 8
+
+
+async def test_no_event_of_a_job_is_on_the_way_before_the_one_before_it_was_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ours: it could be taken where that one was not, and a job that takes them in order would have that one never."""
+    monkeypatch.setattr(Backoff, "next_s", at_once)
+    asked: list[bytes] = []
+
+    def refuse(payload: bytes) -> QueenpostError | None:
+        asked.append(payload)
+        return Unavailable("the bridge connects") if payload == b"2" and asked.count(payload) < 3 else None
+
+    broker = Broker(refuses=refuse)
+    broker.opened.set()
+    async with publishing(tmp_path, broker, 4) as publisher:
+        await publisher.drained()
+    assert list(dict.fromkeys(broker.taken)) == [b"1", b"2", b"3", b"4"]
+    assert asked.index(b"3") > asked.index(b"2") + 1
 
 
 async def test_an_end_is_retained(tmp_path: Path) -> None:
@@ -92,12 +114,15 @@ async def test_an_end_is_retained(tmp_path: Path) -> None:
     broker = Broker()
     broker.opened.set()
     async with publishing(tmp_path, broker, 0) as publisher:
-        await publisher.add("j1", 1, "t", lambda seq: f"{seq}!".encode(), retain=True)
+        await publisher.add("j1", 1, "t1", lambda seq: f"{seq}!".encode(), retain=True)
         await publisher.drained()
     assert broker.taken == [b"1!"]
 
 
-@pytest.mark.parametrize("refusal", [Unavailable("the broker is away"), Limited("too many at once")])
+@pytest.mark.parametrize(
+    "refusal",
+    [Unavailable("the broker is away"), Limited("too many at once"), Full("the disk is full"), Internal("a defect")],
+)
 async def test_a_lost_link_is_said_accuses_no_event_and_everything_is_sent_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: QueenpostError
 ) -> None:
@@ -160,7 +185,7 @@ async def test_what_waited_for_its_turn_when_the_link_was_lost_was_not_sent() ->
 
     async def publish(number: int) -> None:
         try:
-            await line.publish("t", str(number).encode())
+            await line.publish(f"t{number}", str(number).encode())
         except LineLost as exc:
             lost.append(exc.message)
 

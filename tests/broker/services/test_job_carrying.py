@@ -23,14 +23,14 @@ def carried(
     topic: str | None = None,
     retain: bool = False,
 ) -> str:
-    """Have it looked at; gives which event it is, or why it is not carried."""
+    """Have it looked at; gives which event it is and whether it is retained, or why it is not carried."""
     request = JobsCarry(topic=topic or worker.claimed.topic, payload=payload.decode(), retain=retain)
     try:
-        event = job_carrying.read(request, office.rules)
-        office.do(lambda tx: job_carrying.admit(tx, caller, event))
+        signed = job_carrying.read(request, office.rules)
+        retained = office.do(lambda tx: job_carrying.admit(tx, caller, signed, request))
     except QueenpostError as exc:
         return f"{exc.code}: {exc.message}"
-    return event.event
+    return f"{signed.event.event}, retained" if retained else signed.event.event
 
 
 def test_an_event_is_carried_and_an_end_may_be_retained(office: FakeOffice) -> None:
@@ -39,8 +39,9 @@ def test_an_event_is_carried_and_an_end_may_be_retained(office: FakeOffice) -> N
     forged = worker.signed("progress", secret="x" * 43)
     assert carried(office, worker, worker.signed("started")) == "started"
     assert carried(office, worker, forged) == "progress"
-    for retain in (True, False):
-        assert carried(office, worker, worker.signed("completed"), retain=retain) == "completed"
+    end = worker.signed("completed")
+    assert carried(office, worker, end) == "completed"
+    assert carried(office, worker, end, retain=True) == "completed, retained"
     assert [row["n"] for row in office.rows("SELECT count(*) AS n FROM job_events")] == [0]
 
 
@@ -109,7 +110,24 @@ def test_an_agent_has_carried_what_is_of_its_own_claims(office: FakeOffice) -> N
         assert carried(office, worker, event, bob, retain=retain).startswith(f"unknown: no job '{worker.job}'")
     Publisher(office, claim(office, job=worker.job))  # by the operator: alice is fenced, and may say what she had said
     assert carried(office, worker, end, alice, retain=True) == "completed"
-    assert carried(office, worker, end, Caller("harness", "harness"), retain=True) == "completed"
+
+
+def test_nothing_but_an_end_that_would_be_taken_is_retained(office: FakeOffice) -> None:
+    """[X06] Ours: neither a forged one, nor one of an older claim, nor one whose secret is forgotten."""
+    alice = office.harness("alice")
+    worker = publisher(office, alice)
+    forged, end = worker.signed("completed", secret="x" * 43), worker.signed("completed")
+    assert carried(office, worker, forged, alice, retain=True) == "completed"
+    assert carried(office, worker, end, alice, retain=True) == "completed, retained"
+    assert carried(office, worker, end, Caller("harness", "harness"), retain=True) == "completed, retained"
+    again = Publisher(office, claim(office, alice, job=worker.job))
+    assert carried(office, worker, end, alice, retain=True) == "completed"
+    last = again.signed("completed")
+    assert carried(office, again, last, alice, retain=True) == "completed, retained"
+    assert again.office.do(lambda tx: tx.run("jobs.forget_secrets", before=2**60, limit=9)) == 0
+    again.say("completed")
+    assert again.office.do(lambda tx: tx.run("jobs.forget_secrets", before=2**60, limit=9)) == 1
+    assert carried(office, again, last, alice, retain=True) == "completed"
 
 
 def test_a_job_that_nobody_knows_is_refused(office: FakeOffice) -> None:
@@ -117,8 +135,9 @@ def test_a_job_that_nobody_knows_is_refused(office: FakeOffice) -> None:
     worker = publisher(office)
     event = worker.signed("completed")
     request = JobsCarry(topic=worker.claimed.topic, payload=event.decode(), retain=True)
+    signed = job_carrying.read(request, office.rules)
     cancel(office, worker.job)
     office.pass_time(2 * DAY_S)
     office.do(lambda tx: job_monitor.forget_jobs(tx, kept_ms=DAY_S * 1000))
     with pytest.raises(Unknown):
-        office.do(lambda tx: job_carrying.admit(tx, OPERATOR_CALLER, job_carrying.read(request, office.rules)))
+        office.do(lambda tx: job_carrying.admit(tx, OPERATOR_CALLER, signed, request))

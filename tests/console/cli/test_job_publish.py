@@ -1,5 +1,6 @@
 """job claim, job publish: a program outside the fleet, over a real MQTT broker; and what it gets wrong."""
 
+import errno
 import json
 import os
 import socket
@@ -12,6 +13,7 @@ import anyio.lowlevel
 import pytest
 from click.testing import Result
 
+from console.cli import job_publish
 from tests.console.job_terminal import JobTerminal, job_terminal
 from tests.fakes.broker import BrokerProcess, short_home
 from wire.asks import AsksList, AsksListed
@@ -65,6 +67,33 @@ async def test_a_claim_comes_from_a_descriptor_too(terminal: JobTerminal) -> Non
     assert f"started is recorded as event 1 of {job}" in done.stdout.decode()
     for words, code in ((("--secret-fd", "77"), 1), (("--secret-fd", "0", "--secret-file", "x"), 2)):
         assert (await terminal.type("job", "publish", job, "started", *words)).exit_code == code
+
+
+@pytest.mark.parametrize("harm", ["a file", "others", "full"])
+async def test_a_claim_whose_usual_folder_is_unfit_is_not_made(
+    terminal: JobTerminal, monkeypatch: pytest.MonkeyPatch, harm: str
+) -> None:
+    """Issue 5: it would end the one before it, and nobody would have the secret of the new one."""
+    job = await terminal.claimed()
+    kept = terminal.fleet.home.secrets / "jobs"
+    kept.rename(kept.with_name("before"))
+    with monkeypatch.context() as patch:
+        if harm == "a file":
+            kept.write_text("")
+        else:
+            kept.mkdir()
+            kept.chmod(0o777 if harm == "others" else 0o700)
+        if harm == "full":
+            patch.setattr(job_publish, "draft_secret", no_room)
+        refused = await terminal.type("job", "claim", job)
+    assert refused.exit_code == 1
+    assert str(kept) in refused.stderr
+    assert (await terminal.json("job", "show", job))["epoch"] == 1
+
+
+def no_room(_path: Path, _text: str) -> Path:
+    """Fail as a full disk does."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 async def test_an_error_and_a_cancel_are_told_by_the_exit_code_of_a_watch(terminal: JobTerminal) -> None:
@@ -125,6 +154,7 @@ IN_NO_EVENT = [
     (("progress", "--data", '{"deep": [{"hmac_sig": "x"}]}'), "hmac_sig"),
     (("progress", "--data", "[1]"), "an object"),
     (("progress", "--data", "{"), "not JSON"),
+    (("progress", "--data", "[" * 30_000), "nested too deep"),
     (("progress", "--data", '{"a": 1, "a": 2}'), "twice"),
     (("progress", "--data", '{"Big": 1}'), "Big"),
     (("progress", "--data", json.dumps({"a": "y" * 70_000})), "65536"),

@@ -1,6 +1,7 @@
 """The hooks of a session as Codex and Gemini CLI run them: where their events are not those of Claude Code."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -93,9 +94,22 @@ async def test_a_story_of_another_kind_is_no_reason_not_to_settle(hooks: Hooks, 
     """Ours: of another version, or none."""
     path = tmp_path / "story"
     path.write_bytes(text)
-    for where in (str(path), str(tmp_path / "missing"), str(tmp_path), None):
-        await hooks.run("stop", **end(transcript_path=where))
-    assert hooks.ops().count("turns.settle") == 4
+    os.mkfifo(tmp_path / "pipe")
+    hooks.waiting(1)
+    odd = [
+        str(path),
+        str(tmp_path / "missing"),
+        str(tmp_path),
+        str(tmp_path / "pipe"),
+        "/dev/zero",
+        "a\0b",
+        "\udc00",
+        None,
+    ]
+    for where in odd:
+        await hooks.run("stop", **end(transcript_path=where, prompt="\udc00"))
+    assert hooks.ops().count("turns.settle") == len(odd)
+    assert [path.name for path in hooks.home.run.glob("told-*")] == ["told-alice"]
 
 
 async def test_a_long_story_is_read_from_its_end(hooks: Hooks, tmp_path: Path) -> None:

@@ -353,7 +353,7 @@ class JobsCarry(Request):
     payload: Annotated[str, Field(min_length=1, max_length=MAX_BYTES, pattern=r"^[\x20-\x7e]+$")]
     """The exact bytes, which are ASCII: canonical JSON has no others."""
     retain: bool = False
-    """Only of an event that ends its job."""
+    """Only of an event that ends its job; it is where that is signed, and of the newest claim."""
 
 
 class JobsCarried(Result):

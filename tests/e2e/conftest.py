@@ -1,7 +1,10 @@
 """What a test with real programs has: a home for them, a model, our tools."""
 
+import os
+import signal
 import tempfile
 from collections.abc import AsyncGenerator, Generator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +33,15 @@ def home() -> Generator[Path]:
     """A folder that is taken away again. Not below /tmp: Codex refuses a home there, and a socket's path is short."""
     with tempfile.TemporaryDirectory(prefix="qp-", dir="/var/tmp", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
+        _end_programs_in(Path(folder))
+
+
+def _end_programs_in(folder: Path) -> None:
+    """A Codex at a terminal puts a copy of itself into its folder, which works on when its window is closed."""
+    for program in Path("/proc").glob("[0-9]*/exe"):
+        with suppress(OSError):
+            if program.readlink().is_relative_to(folder):
+                os.kill(int(program.parent.name), signal.SIGKILL)
 
 
 @pytest.fixture

@@ -292,6 +292,30 @@ async def test_a_turn_that_failed_or_was_broken_off_settles_nothing(alice: Alice
     assert seen[0] == ("in_turn", 1)
 
 
+async def test_a_window_that_is_closed_in_the_middle_gives_its_mail_back(alice: Alice) -> None:
+    """[H21] Also where the program works on behind its window, as Codex does."""
+    pondering = anyio.Event()
+
+    def brain(heard: Heard) -> Reply:
+        if not heard.answers:
+            return Reply.calling("recv")
+        pondering.set()
+        return Reply("I ponder").once(anyio.Event())
+
+    message = await alice.fleet.send("alice", "paint the door")
+    alice.talk.brain = brain
+    window = WINDOWS[alice.program.name]
+    async with alice.at_a_terminal(*window.words) as me:
+        await me.reads(window.ready)
+        await _prompt(me, alice, "look at your mail")
+        with anyio.fail_after(PATIENCE_S):
+            await pondering.wait()
+        assert await alice.state(message) == ("in_turn", 1)
+        await me.insist(["\x03"], lambda: me.process.poll() is not None)
+    with anyio.fail_after(PATIENCE_S):
+        await alice.fleet.until(lambda: alice.state(message), lambda state: state == ("queued", 1))
+
+
 async def _prompt(me: Person, alice: Alice, words: str) -> None:
     """Type a prompt; returns once the model has it."""
     await me.insist([words], lambda: "".join(words.split()) in me.words)

@@ -6,7 +6,7 @@ import re
 import signal
 import sys
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +58,10 @@ class RealFleet:
         folders = (self.home / name, self.fleet.home.agent_harness(name))
 
         async def look() -> bool:
-            files = [path for folder in folders for path in folder.rglob(self.kind.history) if path.is_file()]
-            return any(self.kind.result in path.read_bytes() for path in files)
+            files = [path for folder in folders for path in files_below(folder, self.kind.history)]
+            with suppress(FileNotFoundError):  # it was taken away just now
+                return any(self.kind.result in path.read_bytes() for path in files)
+            return False
 
         with anyio.fail_after(PATIENCE_S):
             await self.fleet.until(look, bool)
@@ -69,7 +71,7 @@ class RealFleet:
         """Let the sessions of an agent be from another minute, where the program names them so."""
         if self.kind.by_the_minute:
             folder = self.fleet.home.agent_harness(name)
-            for number, path in enumerate(sorted(folder.rglob("chats/session-*.jsonl"))):
+            for number, path in enumerate(sorted(files_below(folder, "chats/session-*.jsonl"))):
                 path.rename(path.with_name(re.sub(r"session-\d{4}", f"session-{1000 + number}", path.name)))
 
     async def host(self) -> None:
@@ -133,6 +135,12 @@ async def real_fleet(home: Path, kind: Kind) -> AsyncGenerator[RealFleet]:
     async with ModelServer() as models, fleet_in(home) as fleet:
         yield RealFleet(home, fleet, models, kind, program)
         assert not models.strays
+
+
+def files_below(folder: Path, pattern: str) -> list[Path]:
+    """Find files in a folder in which a program is at work: what it takes away meanwhile is passed over."""
+    found = (Path(here, name) for here, _, names in os.walk(folder) for name in names)
+    return [path for path in found if path.match(pattern) and path.is_file()]
 
 
 async def gone(pid: int) -> None:

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from tests.e2e.kinds import CLAUDE, CODEX, GEMINI, OPENCODE, Kind
-from tests.e2e.real_fleet import RealFleet, real_fleet
+from tests.e2e.real_fleet import RealFleet, files_below, real_fleet
 from tests.e2e.surroundings import known_to_codex, paid, surround
 from tests.fakes.models.conversation import Conversation
 from tests.fakes.models.talk import Heard, Reply
@@ -119,13 +119,13 @@ async def test_gemini_has_its_mail_tools_at_a_terminal(home: Path, monkeypatch: 
         await fleet.host()
         await fleet.handled(await fleet.fleet.send("alice", "remember apples"))
         fleet.let_a_minute_pass("alice")
-        before = {path: path.read_bytes() for path in home.rglob(".gemini/settings.json")}
+        before = {path: path.read_bytes() for path in files_below(home, ".gemini/settings.json")}
         async with attached(fleet) as me:
             await says(me, talk, "who are you", ready="Type your message")
             await me.reads("I am alice")
             await leaves(me)
         assert {heard.servers for heard in talk.heard if "who are you" in heard.prompt} == {frozenset({"queenpost"})}
-        assert {path: path.read_bytes() for path in home.rglob(".gemini/settings.json")} == before
+        assert {path: path.read_bytes() for path in files_below(home, ".gemini/settings.json")} == before
         queued = await fleet.fleet.send("alice", "and plums")
         await fleet.handled(queued)
         assert talk.heard[-1].answers > talk.heard[0].answers, "in the same session"
@@ -146,7 +146,7 @@ async def test_codex_with_a_key_of_its_own_opens_its_thread_at_a_terminal(home: 
         await fleet.handled(await fleet.fleet.send("alice", "and plums"))
         assert {heard.key for heard in talk.heard} == {key}
         assert [heard.answers for heard in talk.heard] == sorted({heard.answers for heard in talk.heard})
-        assert not list(home.rglob("auth.json"))
+        assert not files_below(home, "auth.json")
         allow_news(fleet)
 
 

@@ -21,9 +21,14 @@ class JobTerminal:
 
     fleet: BrokerProcess
 
+    @property
+    def way(self) -> list[str]:
+        """Say which fleet is meant."""
+        return ["--home", str(self.fleet.home.root)]
+
     async def type(self, *words: str, stdin: str | bytes | None = None) -> Result:
         """Run `queenpost WORDS` on the fleet and give all that came of it."""
-        arguments = ["--home", str(self.fleet.home.root), *words]
+        arguments = [*self.way, *words]
         return await anyio.to_thread.run_sync(lambda: CliRunner().invoke(main, arguments, input=stdin))
 
     async def done(self, *words: str) -> str:

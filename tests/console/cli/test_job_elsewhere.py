@@ -5,7 +5,6 @@ import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import anyio.lowlevel
 import anyio.to_thread
@@ -14,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from broker.bridge import mosquitto
 from console.cli import main
-from tests.fakes.broker import BrokerProcess
+from tests.console.job_terminal import JobTerminal
 from tests.fakes.far import WAYS, Far
 from tests.fakes.jobbing import jobbing
 from wire.asks import AsksAnswer, AsksAnswered, AsksList, AsksListed
@@ -25,27 +24,16 @@ pytestmark = pytest.mark.timeout(120)
 
 
 @dataclass
-class FarTerminal:
+class FarTerminal(JobTerminal):
     """Types commands on another machine, as the operator of the fleet."""
 
-    fleet: BrokerProcess
     far: Far
     state: Path
 
-    async def type(self, *words: str) -> Result:
-        """Run `queenpost --broker ADDRESS WORDS`."""
-        arguments = ["--broker", self.far.address(self.fleet), *self.far.options(self.fleet), *words]
-        return await anyio.to_thread.run_sync(lambda: CliRunner().invoke(main, arguments))
-
-    async def done(self, *words: str) -> str:
-        """Run a command that has to succeed; gives what it prints."""
-        result = await self.type(*words)
-        assert result.exit_code == 0, result.output
-        return result.stdout
-
-    async def json(self, *words: str) -> Any:
-        """The same, reading the one JSON value that it prints."""
-        return json.loads(await self.done(*words, "--json"))
+    @property
+    def way(self) -> list[str]:
+        """See `JobTerminal`."""
+        return ["--broker", self.far.address(self.fleet), *self.far.options(self.fleet)]
 
     @property
     def kept(self) -> Path:
